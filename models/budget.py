@@ -1,0 +1,56 @@
+"""One thread budget for OpenCV, ONNX Runtime, torch and TensorFlow together.
+
+Each of these libraries starts a pool as large as the machine, and on a small machine they trample each other: on two
+cores, ONNX Runtime with two spinning threads beside OpenCV's own pool ran 2.5 times slower than with spinning off.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["ThreadBudget", "usable_cores"]
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, which in a container or under taskset are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(len(os.sched_getaffinity(0)), 1)
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class ThreadBudget:
+    """How the cores are shared out.
+
+    Attributes:
+        workers: frames that are processed at once by stateless stages.
+        per_call: threads that one network or one OpenCV call may use within a frame.
+    """
+
+    workers: int = 1
+    per_call: int = 1
+
+    @classmethod
+    def for_throughput(cls, cores: int | None = None) -> ThreadBudget:
+        """For files: one frame per core, one thread per frame."""
+        return cls(workers=cores or usable_cores(), per_call=1)
+
+    @classmethod
+    def for_latency(cls, cores: int | None = None) -> ThreadBudget:
+        """For live sources: one frame at a time, all cores within it."""
+        return cls(workers=1, per_call=cores or usable_cores())
+
+    def apply(self) -> None:
+        """Set the pools of the libraries that are imported already; call again after importing another one.
+
+        ``import ultralytics`` sets OpenCV's pool to none, for one.
+        """
+        import cv2
+
+        cv2.setNumThreads(self.per_call)
+        torch: Any = sys.modules.get("torch")
+        if torch is not None and hasattr(torch, "set_num_threads"):
+            torch.set_num_threads(self.per_call)

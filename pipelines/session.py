@@ -1,0 +1,470 @@
+"""Session: one source on its way through one pipeline, from opening to the last thread's end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scenescope.models.budget import ThreadBudget
+from scenescope.pipelines.capture import Capture
+from scenescope.pipelines.display import Display
+from scenescope.pipelines.events import (
+    Counts,
+    EngineEvent,
+    FrameReady,
+    PipelineChanged,
+    SinkFailed,
+    SourcePhase,
+    SourceState,
+    StagePhase,
+    StageState,
+    Stats,
+)
+from scenescope.pipelines.flow import Flight, Flow, Step
+from scenescope.pipelines.frame import Frame
+from scenescope.pipelines.host import StageHost
+from scenescope.pipelines.meters import RateMeter
+from scenescope.pipelines.registry import Registry
+from scenescope.pipelines.side_lane import SideLane
+from scenescope.pipelines.sink import Sink
+from scenescope.pipelines.sink_host import SinkHost
+from scenescope.pipelines.slots import Closed, DropKind, DropPolicy
+from scenescope.pipelines.source import Source, SourceInfo
+from scenescope.pipelines.spec import PipelineSpec
+from scenescope.pipelines.stage import Stage, StageContext
+
+__all__ = ["Session"]
+
+STATS_EVERY_S = 0.25
+WATCH_EVERY_S = 0.05
+FOREVER_S = float("inf")
+
+
+@dataclass(frozen=True)
+class _StageStep:
+    """A main-lane stage."""
+
+    host: StageHost
+
+    @property
+    def serial(self) -> bool:
+        return self.host.info.stateful
+
+    @property
+    def patience_s(self) -> float:
+        return self.host.info.patience_s
+
+    def run(self, flight: Flight) -> Any:
+        return self.host.run(flight.frame)
+
+    def finish(self, flight: Flight, value: Any) -> None:
+        flight.frame = value if isinstance(value, Frame) else self.host.bypass(flight.frame)
+
+    def give_up(self, flight: Flight) -> None:
+        flight.frame = self.host.gave_up(flight.frame)
+
+
+@dataclass(frozen=True)
+class _SideStep:
+    """A stage in its own lane: leaves the frame there if the lane is free, takes along the newest result."""
+
+    lane: SideLane
+    serial: bool = True
+    patience_s: float = FOREVER_S
+
+    def run(self, flight: Flight) -> Any:
+        return self.lane.pass_by(flight.frame)
+
+    def finish(self, flight: Flight, value: Any) -> None:
+        flight.frame = value
+
+    def give_up(self, flight: Flight) -> None:
+        """Never asked for: passing by does not wait."""
+
+
+@dataclass(frozen=True)
+class _PrepareStep:
+    """What sinks do with a frame that needs no order."""
+
+    sinks: Sequence[SinkHost]
+    serial: bool = False
+    patience_s: float = FOREVER_S
+
+    def run(self, flight: Flight) -> Any:
+        return {} if flight.preview else {sink: sink.prepare(flight.frame) for sink in self.sinks}
+
+    def finish(self, flight: Flight, value: Any) -> None:
+        flight.prepared = value or {}
+
+    def give_up(self, flight: Flight) -> None:
+        """Never asked for: a sink that hangs is dropped by its host."""
+
+
+@dataclass(frozen=True)
+class _EmitStep:
+    """The end of the line: sinks, view and listeners get the frame, in order."""
+
+    emit: Callable[[Flight], None]
+    serial: bool = True
+    patience_s: float = FOREVER_S
+
+    def run(self, flight: Flight) -> Any:
+        self.emit(flight)
+
+    def finish(self, flight: Flight, value: Any) -> None:
+        """Nothing is left to do."""
+
+    def give_up(self, flight: Flight) -> None:
+        """Never asked for."""
+
+
+class Session:
+    """See the module's description. All public methods may be called from any thread and return at once.
+
+    Args:
+        source: not open yet.
+        spec: the pipeline to begin with, already validated.
+        policy: what gives way when frames come too fast.
+        paced: play a file at its own rate.
+        sinks: take finished frames; opened and closed by the session.
+        registry: where stage classes are found.
+        display: composes what the window shows.
+        publish: takes every event.
+        after: a session that must end before the source is opened (it may hold the camera).
+        await_stages: hold the first frame until every stage is ready or has failed.
+        budget: threads to use; by default chosen by the policy.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        spec: PipelineSpec,
+        *,
+        policy: DropPolicy,
+        paced: bool,
+        sinks: Sequence[Sink],
+        registry: Registry[Stage],
+        display: Display,
+        publish: Callable[[EngineEvent], None],
+        after: Session | None,
+        await_stages: bool,
+        budget: ThreadBudget | None,
+    ) -> None:
+        self.source = source
+        self.spec = spec
+        self.policy = policy
+        self.latest: Frame | None = None
+        self.source_state = SourceState(SourcePhase.OPENING)
+        self.finished = threading.Event()
+        complete = policy.kind is DropKind.EVERY_FRAME
+        self.budget = budget or (ThreadBudget.for_throughput() if complete else ThreadBudget.for_latency())
+        self._inline = complete
+        self._registry = registry
+        self._display = display
+        self._publish_event = publish
+        self._await_stages = await_stages
+        self._wanted_sinks = list(sinks)
+        self._sink_hosts: list[SinkHost] = []
+        self._hosts: list[StageHost] = []
+        self._lanes: dict[str, SideLane] = {}
+        self._last_raw: Frame | None = None
+        self._analysed = 0
+        self._stopping = threading.Event()
+        self._muted = False
+        self._loads: list[threading.Thread] = []
+        self._context = StageContext(live=source.live, threads=self.budget)
+        self._rates = (RateMeter(), RateMeter(), RateMeter())
+        self._composed_before = display.composed
+        self.flow = Flow(policy, self.budget.workers, self._publish, self._drained)
+        self.capture = Capture(
+            source,
+            paced=paced,
+            deliver=self._deliver,
+            on_open=self._opened,
+            on_state=self._source_changed,
+            on_fault=self._publish,
+            on_seek=self.flow.intake.clear,
+            wait_for=(lambda: after.join(time.monotonic() + 10)) if after else (lambda: None),  # type: ignore[arg-type,return-value]
+        )
+        self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
+
+    # Life --------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start all threads."""
+        self.budget.apply()
+        self._display.begin(self.source.live, self._is_guarded())
+        self.flow.start()
+        self.capture.start()
+        self._supervisor.start()
+
+    def stop(self) -> None:
+        """Tell every thread to end; does not wait."""
+        self._stopping.set()
+        self.capture.stop()
+        self.flow.stop()
+        for lane in list(self._lanes.values()):
+            lane.stop()
+
+    def mute(self) -> None:
+        """Publish nothing more: a newer session has the word."""
+        self._muted = True
+
+    def join(self, deadline_s: float) -> bool:
+        """Wait until ``deadline_s`` on the monotonic clock for all threads; True when all have ended."""
+        ended = [self.capture.join(deadline_s), self.flow.join(deadline_s)]
+        ended += [lane.join(deadline_s) for lane in self._lanes.values()]
+        ended.append(self._finish_sinks(deadline_s))
+        closers = [host.close() for host in self._hosts]
+        for thread in [self._supervisor, *self._loads, *(c for c in closers if c)]:
+            if thread.ident is not None and thread is not threading.current_thread():
+                thread.join(max(deadline_s - time.monotonic(), 0.01))
+                ended.append(not thread.is_alive())
+        self.finished.set()
+        return all(ended)
+
+    def _opened(self, info: SourceInfo) -> None:
+        """On the capture thread, once, before the first frame: now the stages can be told what they will see."""
+        self._context = replace(self._context, rate_hz=info.rate_hz or 30.0, size_wh=info.size_wh)
+        self._sink_hosts = [SinkHost(s, info, self._inline, self._sink_failed) for s in self._wanted_sinks]
+        ready = threading.Event()
+
+        def build() -> None:
+            self._reconcile(self.spec)
+            ready.set()
+
+        self.flow.between_frames(build)
+        while not ready.wait(0.05):
+            if self._stopping.is_set():
+                raise Closed
+        if self._await_stages:
+            self._wait_for_stages()
+
+    def _wait_for_stages(self) -> None:
+        while any(host.state.phase is StagePhase.LOADING for host in self._hosts):
+            if self._stopping.wait(0.005):
+                raise Closed
+
+    def _drained(self) -> None:
+        """On the pipeline thread: the source is over and the last frame has left."""
+        self._finish_sinks(time.monotonic() + 120)
+        if self.source_state.phase in (SourcePhase.ENDED, SourcePhase.FAILED):
+            self._publish(self.source_state)
+            self.finished.set()
+
+    def _finish_sinks(self, deadline_s: float) -> bool:
+        return all([host.finish(deadline_s) for host in self._sink_hosts])
+
+    # Frames ------------------------------------------------------------------------------------------------------
+
+    def _deliver(self, frame: Frame) -> None:
+        self._last_raw = frame
+        self._display.offer_raw(frame)
+        self.flow.intake.put(frame)
+
+    def _emit(self, flight: Flight) -> None:
+        frame = flight.frame
+        self._display.offer_analysed(frame)
+        self.latest = frame
+        if flight.preview:
+            return
+        self._analysed += 1
+        for host in self._sink_hosts:
+            host.offer(flight.prepared.get(host) if host.prepares else frame)
+        self._publish(FrameReady(frame.index, frame.pts_s, frame.captured_s))
+
+    # Pipeline ----------------------------------------------------------------------------------------------------
+
+    def apply(self, spec: PipelineSpec) -> None:
+        """Take a new wish, between two frames."""
+        self.spec = spec
+        self._display.set_guarded(self._is_guarded())
+        self.flow.between_frames(lambda: self._reconcile(spec))
+
+    def retry(self, stage_id: str) -> None:
+        """Load a stage anew."""
+
+        def renew() -> None:
+            for at, host in enumerate(self._hosts):
+                if host.spec.id == stage_id:
+                    host.close()
+                    self._hosts[at] = self._new_host(host.spec)
+                    self._rebuild()
+                    self._load(self._hosts[at])
+
+        self.flow.between_frames(renew)
+
+    def _reconcile(self, spec: PipelineSpec) -> None:
+        """Make the hosts fit the wish: keep those that stay, load new ones, close those that went."""
+        before = {host.spec.id: host for host in self._hosts}
+        hosts, to_load = [], []
+        for stage in spec.stages:
+            host = before.pop(stage.id, None)
+            if host is not None and host.spec.kind != stage.kind:
+                host.close()
+                host = None
+            if host is None:
+                host = self._new_host(stage)
+                if host.wants_loading():
+                    to_load.append(host)
+            elif host.spec != stage and host.change(stage):
+                to_load.append(host)
+            hosts.append(host)
+        for gone in before.values():
+            gone.close()
+        self._hosts = hosts
+        self._rebuild()
+        for host in to_load:
+            self._load(host)
+        self._changed()
+        if self.source_state.phase in (SourcePhase.PAUSED, SourcePhase.ENDED):
+            self._refresh()
+
+    def _new_host(self, stage: Any) -> StageHost:
+        context = replace(self._context, stage_id=stage.id)
+        return StageHost(stage, self._registry, context, self._changed, self._publish)
+
+    def _load(self, host: StageHost) -> None:
+        self._loads = [thread for thread in self._loads if thread.is_alive()]
+        self._loads.append(host.load(self._adopt))
+
+    def _adopt(self, adopt: Callable[[], None]) -> None:
+        """A stage has been loaded: put it to work between two frames, and show what it makes of a held picture."""
+
+        def change() -> None:
+            adopt()
+            if self.source_state.phase in (SourcePhase.PAUSED, SourcePhase.ENDED):
+                self._refresh()
+
+        self.flow.between_frames(change)
+
+    def _rebuild(self) -> None:
+        steps: list[Step] = []
+        lanes: dict[str, SideLane] = {}
+        for host in self._hosts:
+            # Where every frame counts, a slow stage must see each one, so it is not put aside.
+            if host.info.lane == "side" and not self._inline:
+                lane = self._lanes.get(host.spec.id)
+                lanes[host.spec.id] = lane if lane and lane.host is host else SideLane(host)
+                steps.append(_SideStep(lanes[host.spec.id]))
+            else:
+                steps.append(_StageStep(host))
+        for stage_id, lane in self._lanes.items():
+            if lanes.get(stage_id) is not lane:
+                lane.stop()
+        self._lanes = lanes
+        if any(sink.prepares for sink in self._sink_hosts):
+            steps.append(_PrepareStep([sink for sink in self._sink_hosts if sink.prepares]))
+        steps.append(_EmitStep(self._emit))
+        self.flow.set_steps(steps)
+
+    def _refresh(self) -> None:
+        if self._last_raw is not None:
+            self.flow.preview(self._last_raw)
+
+    def _is_guarded(self) -> bool:
+        return any(stage.enabled and self._is_privacy(stage.kind) for stage in self.spec.stages)
+
+    def _is_privacy(self, kind: str) -> bool:
+        try:
+            return self._registry.get(kind).info.privacy
+        except Exception:
+            # A missing plugin is shown on its own row; it cannot be asked what it would have hidden.
+            return False
+
+    # Sinks -------------------------------------------------------------------------------------------------------
+
+    def add_sink(self, sink: Sink) -> None:
+        """Start a sink between two frames."""
+
+        def add() -> None:
+            self._wanted_sinks.append(sink)
+            if self.capture.info is not None:
+                self._sink_hosts = [
+                    *self._sink_hosts,
+                    SinkHost(sink, self.capture.info, self._inline, self._sink_failed),
+                ]
+                self._rebuild()
+
+        self.flow.between_frames(add)
+
+    def remove_sink(self, sink: Sink) -> None:
+        """Finish a sink between two frames."""
+
+        def remove() -> None:
+            gone = [host for host in self._sink_hosts if host.sink is sink]
+            self._sink_hosts = [host for host in self._sink_hosts if host.sink is not sink]
+            self._wanted_sinks = [other for other in self._wanted_sinks if other is not sink]
+            self._rebuild()
+            for host in gone:
+                host.finish(time.monotonic() + 10)
+
+        self.flow.between_frames(remove)
+
+    def _sink_failed(self, failure: SinkFailed) -> None:
+        self._publish(failure)
+
+    # Telling -----------------------------------------------------------------------------------------------------
+
+    @property
+    def stage_states(self) -> tuple[StageState, ...]:
+        """Every stage as it is, in pipeline order."""
+        return tuple(host.state for host in self._hosts)
+
+    def _changed(self) -> None:
+        self._publish(PipelineChanged(self.spec, self.stage_states))
+
+    def _source_changed(self, state: SourceState) -> None:
+        over = state.phase in (SourcePhase.ENDED, SourcePhase.FAILED)
+        self.source_state = state
+        if not over:
+            self._publish(state)
+        else:
+            # Told only after the last frame has passed, by _drained.
+            self.flow.intake.close()
+
+    def _publish(self, event: EngineEvent) -> None:
+        if not self._muted:
+            self._publish_event(event)
+
+    def stats(self) -> Stats:
+        """Rates, ages, depths and counts as they are."""
+        counts = self.counts()
+        p50_ms, p95_ms = self._display.age.percentiles()
+        overlay_age_s = self._display.overlay_age_s
+        capture, analysed, shown = self._rates
+        return Stats(
+            capture_fps=capture.update(counts.captured),
+            analysed_fps=analysed.update(counts.analysed),
+            shown_fps=shown.update(counts.composed),
+            queue_depth=len(self.flow.intake),
+            in_flight=self.flow.in_flight,
+            frame_age_p50_ms=p50_ms,
+            frame_age_p95_ms=p95_ms,
+            overlay_age_ms=0.0 if overlay_age_s is None else overlay_age_s * 1e3,
+            counts=counts,
+            stages=tuple(host.stats() for host in self._hosts),
+        )
+
+    def counts(self) -> Counts:
+        """What became of the pictures so far."""
+        return Counts(
+            captured=self.capture.captured,
+            superseded=self.flow.intake.superseded,
+            analysed=self._analysed,
+            composed=self._display.composed - self._composed_before,
+            sink_lagged=sum(host.lagged for host in self._sink_hosts),
+        )
+
+    def _supervise(self) -> None:
+        next_stats_s = 0.0
+        while not self._stopping.wait(WATCH_EVERY_S):
+            self.flow.check_overdue()
+            for lane in list(self._lanes.values()):
+                lane.check_overdue()
+            if time.monotonic() >= next_stats_s:
+                next_stats_s = time.monotonic() + STATS_EVERY_S
+                self._publish(self.stats())

@@ -1,0 +1,1 @@
+"""Where finished frames go: result files and annotated video."""

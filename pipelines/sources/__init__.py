@@ -1,0 +1,1 @@
+"""Where pictures come from: the demo camera, video files, images, webcams and stream addresses."""

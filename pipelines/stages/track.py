@@ -1,0 +1,111 @@
+"""Tracking: the same object keeps the same number."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from scenescope.models import Detections, Tracks
+from scenescope.pipelines import Frame, Stage, StageContext, StageParams
+
+__all__ = ["Track"]
+
+# A track that has not been seen for this long is forgotten, with its trail.
+FORGET_AFTER_S = 5.0
+
+
+class Track(Stage, title="Track objects", group="Track", stateful=True):
+    """Follow detected objects from frame to frame and number them.
+
+    ByteTrack (Zhang et al., ECCV 2022): sure boxes are matched first, unsure ones then rescue tracks that would
+    be lost. The implementation is the ``trackers`` library's.
+    """
+
+    class Params(StageParams):
+        start_confidence: float = Field(0.45, ge=0.05, le=1, description="A surer box starts a new track.")
+        sure_confidence: float = Field(0.4, ge=0.05, le=1, description="Surer boxes are matched first.")
+        overlap_iou: float = Field(
+            0.1, ge=0.01, le=0.9, description="Least overlap of a box with where it is expected."
+        )
+        confirm_frames: int = Field(3, ge=1, le=30, description="Frames until a track gets its number.")
+        keep_lost_s: float = Field(1.5, ge=0, le=30, description="Seconds that a lost object is waited for.")
+        trail_s: float = Field(1.5, ge=0, le=30, description="Length of the drawn trail in seconds.")
+
+    def open(self, context: StageContext) -> None:
+        from trackers import ByteTrackTracker
+
+        self._tracker: Any = ByteTrackTracker(
+            # The library counts this in frames of a 30 fps video and scales it by the rate.
+            lost_track_buffer=round(self.params.keep_lost_s * 30),
+            frame_rate=context.rate_hz,
+            track_activation_threshold=self.params.start_confidence,
+            minimum_consecutive_frames=self.params.confirm_frames,
+            minimum_iou_threshold=self.params.overlap_iou,
+            high_conf_det_threshold=self.params.sure_confidence,
+        )
+        self._trails: dict[int, deque[tuple[float, float, float]]] = {}
+        self._last_pts_s = -np.inf
+        self._follows = ""
+
+    def needs_reopen(self, params: StageParams) -> bool:
+        assert isinstance(params, Track.Params)
+        return params.model_copy(update={"trail_s": self.params.trail_s}) != self.params
+
+    def process(self, frame: Frame) -> Frame:
+        found = frame.latest(Detections)
+        if found is None:
+            return frame
+        name, detections = found
+        if frame.pts_s < self._last_pts_s or name != self._follows:
+            # A jump back in time, or other boxes: what was known says nothing about them.
+            self._tracker.reset()
+            self._trails.clear()
+            self._follows = name
+        again = frame.pts_s == self._last_pts_s
+        self._last_pts_s = frame.pts_s
+        tracked = self._update(detections, None if again else frame.pts_s)
+        return frame.with_result(self.context.stage_id, self._with_trails(tracked, name, frame.pts_s))
+
+    def _update(self, detections: Detections, pts_s: float | None) -> Tracks:
+        given = detections.to_supervision()
+        # The tracker returns the boxes in an order of its own; this column tells which is which.
+        given.data = {"row": np.arange(len(detections))}
+        out = self._tracker.update(given, timestamp=pts_s)
+        ids = np.full(len(detections), -1, np.int64)
+        if len(out):
+            ids[out.data["row"]] = np.where(out.tracker_id >= 0, out.tracker_id + 1, -1)
+        return Tracks(
+            xyxy=detections.xyxy,
+            confidence=detections.confidence,
+            class_id=detections.class_id,
+            class_names=detections.class_names,
+            track_id=ids,
+        )
+
+    def _with_trails(self, tracks: Tracks, name: str, pts_s: float) -> Tracks:
+        for track_id, (x, y) in zip(tracks.track_id.tolist(), tracks.center_xy.tolist(), strict=True):
+            if track_id > 0:
+                self._trails.setdefault(track_id, deque()).append((pts_s, x, y))
+        for track_id, line in list(self._trails.items()):
+            if line[-1][0] < pts_s - FORGET_AFTER_S:
+                del self._trails[track_id]
+                continue
+            while line[0][0] < pts_s - self.params.trail_s and len(line) > 1:
+                line.popleft()
+        none = np.empty((0, 2), np.float32)
+        trail = tuple(
+            np.array(self._trails[i], np.float64)[:, 1:].astype(np.float32) if i > 0 else none
+            for i in tracks.track_id.tolist()
+        )
+        return Tracks(
+            xyxy=tracks.xyxy,
+            confidence=tracks.confidence,
+            class_id=tracks.class_id,
+            class_names=tracks.class_names,
+            track_id=tracks.track_id,
+            trail=trail,
+            follows=name,
+        )
