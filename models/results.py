@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Detections", "Keypoints", "Labels", "Masks", "ResultBatch", "Texts", "Tracks"]
 
-Float = NDArray[np.float32]
+Float = NDArray[np.floating[Any]]
 Int = NDArray[np.int64]
 Index = int | slice | Sequence[int] | NDArray[Any]
 
@@ -210,7 +210,7 @@ class Masks(_Classed):
             # warpAffine puts pixel centres at whole numbers; ours lie half a pixel further.
             into = _shift(-x1 - 0.5, -y1 - 0.5) @ matrix @ _shift(x + 0.5, y + 0.5)
             size = (max(int(x2 - x1), 1), max(int(y2 - y1), 1))
-            crops.append(cv2.warpPerspective(alpha, into, size) if alpha.size else alpha)
+            crops.append(np.asarray(cv2.warpPerspective(alpha, into, size), np.uint8) if alpha.size else alpha)
             corners.append((x1, y1))
         size_wh = np.rint(_warp_points(np.array([self.size_wh], np.float32), matrix)[0]).astype(int)
         return replace(

@@ -26,7 +26,7 @@ class Capture:
 
     Args:
         source: not open yet.
-        paced: True to play a file at its own rate; a live source has its own.
+        paced: True to play a file at its own rate, and to wait at its end for a jump back; a live source has its own.
         deliver: takes each frame; may wait; raises ``Closed`` to end the capture.
         on_open: called with the source's description before its first frame.
         on_state: told of every change.
@@ -50,6 +50,7 @@ class Capture:
         self.captured = 0
         self.info: SourceInfo | None = None
         self._paced = paced and not source.live
+        self.holds_at_end = self._paced
         self._deliver = deliver
         self._on_open = on_open
         self._on_state = on_state
@@ -60,7 +61,7 @@ class Capture:
         self._paused = False
         self._steps = 0
         self._seek_to_s: float | None = None
-        self._stopping = False
+        self._stop = threading.Event()
         self._epoch: tuple[float, float] | None = None
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
@@ -78,7 +79,8 @@ class Capture:
             self._paused = on
             self._epoch = None
             self._changed.notify_all()
-        self._tell(SourcePhase.PAUSED if on else SourcePhase.PLAYING)
+        if self.info is not None:
+            self._tell_playing()
 
     def step(self) -> None:
         """Let one frame through while paused."""
@@ -95,7 +97,7 @@ class Capture:
     def stop(self) -> None:
         """Make the thread end soon."""
         with self._changed:
-            self._stopping = True
+            self._stop.set()
             self._changed.notify_all()
         self.source.interrupt()
 
@@ -127,7 +129,7 @@ class Capture:
 
     def _read_all(self) -> SourcePhase:
         failures = 0
-        while not self._stopping:
+        while not self._stop.is_set():
             try:
                 self._tell(SourcePhase.OPENING)
                 info = self.source.open()
@@ -135,29 +137,40 @@ class Capture:
                 self.info = info
                 if first:
                     self._on_open(info)
-                self._tell(SourcePhase.PAUSED if self._paused else SourcePhase.PLAYING)
-                while not self._stopping:
+                self._tell_playing()
+                while not self._stop.is_set():
                     self._take_seek()
                     frame = self.source.read()
-                    if self._stopping:
+                    if self._stop.is_set():
                         break
-                    if frame is None:
+                    if frame is not None:
+                        failures = 0
+                        self._pass_on(frame)
+                    elif not self.holds_at_end:
                         return SourcePhase.ENDED
-                    failures = 0
-                    self._pass_on(frame)
+                    elif self._wait_at_end():
+                        self._tell_playing()
             except SourceError as error:
-                if self._stopping:
-                    break
                 # A camera that was never there is a mistake to report; one that worked before may come back.
                 if not self.source.live or error.permanent or self.info is None:
                     raise
-                delay_s = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)]
+                self._back_off(error, BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)])
                 failures += 1
-                self._tell(SourcePhase.RECONNECTING, error.user_message, error.hint, delay_s)
-                self.source.close()
-                with self._changed:
-                    self._changed.wait_for(lambda: self._stopping, delay_s)
         return SourcePhase.STOPPED
+
+    def _back_off(self, error: SourceError, delay_s: float) -> None:
+        if self._stop.is_set():
+            return
+        self._tell(SourcePhase.RECONNECTING, error.user_message, error.hint, delay_s)
+        self.source.close()
+        self._stop.wait(delay_s)
+
+    def _wait_at_end(self) -> bool:
+        """At the end of a played file: wait for a jump back; False when it is time to stop."""
+        self._tell(SourcePhase.ENDED)
+        with self._changed:
+            self._changed.wait_for(lambda: self._stop.is_set() or self._seek_to_s is not None)
+        return not self._stop.is_set()
 
     def _take_seek(self) -> None:
         with self._changed:
@@ -177,7 +190,7 @@ class Capture:
     def _may_pass(self, frame: Frame) -> bool:
         """Wait until the frame is due; False when it is not wanted any more. A frame that may pass is counted."""
         with self._changed:
-            while not self._stopping and self._seek_to_s is None:
+            while not self._stop.is_set() and self._seek_to_s is None:
                 if self._paused and self._steps:
                     self._steps -= 1
                     break
@@ -201,6 +214,9 @@ class Capture:
         if self._epoch is None or now - (self._epoch[0] + frame.pts_s - self._epoch[1]) > PACE_SLACK_S:
             self._epoch = (now, frame.pts_s)
         return self._epoch[0] + frame.pts_s - self._epoch[1] - now
+
+    def _tell_playing(self) -> None:
+        self._tell(SourcePhase.PAUSED if self._paused else SourcePhase.PLAYING)
 
     def _tell(self, phase: SourcePhase, message: str = "", hint: str = "", retry_in_s: float | None = None) -> None:
         self._on_state(SourceState(phase, self.info, message, hint, retry_in_s))

@@ -114,11 +114,12 @@ class Display:
     """Composes the newest picture whenever there is one, never more than the window can take.
 
     ``offer_raw`` and ``offer_analysed`` are called by the engine; ``set_view`` and ``take`` by the window;
-    ``on_picture`` is called on the display thread whenever a new picture can be taken.
+    ``on_picture`` is called on the display thread whenever a new picture can be taken. Nothing is composed while it is
+    None: without a window nobody looks.
     """
 
     def __init__(self, on_fault: Callable[[EngineFault], None] = lambda fault: None) -> None:
-        self.on_picture: Callable[[], None] = lambda: None
+        self.on_picture: Callable[[], None] | None = None
         self.composed = 0
         self.age = Durations()
         self._on_fault = on_fault
@@ -219,7 +220,8 @@ class Display:
 
     def _submit(self, job: _Job) -> None:
         self._last = job
-        self._jobs.put(job)
+        if self.on_picture is not None:
+            self._jobs.put(job)
 
     def _run(self, jobs: Mailbox[_Job]) -> None:
         while True:
@@ -236,7 +238,8 @@ class Display:
             self.composed += 1
             self.age.add(picture.composed_s - picture.captured_s)
             self._pictures.put(picture)
-            self.on_picture()
+            if (tell := self.on_picture) is not None:
+                tell()
 
     def compose(self, frame: Frame, overlay: Frame | None, mode: DisplayMode, options: ViewOptions) -> ComposedPicture:
         """Scale, paint and convert one picture. Used by one thread at a time."""
@@ -252,7 +255,7 @@ class Display:
             objects = [ref for name, value in shown + dim for ref in _refs(name, value)]
             self._paint(image, shown, dim, objects, options)
         return ComposedPicture(
-            image=cv2.cvtColor(image, cv2.COLOR_BGR2BGRA),
+            image=np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2BGRA), np.uint8),
             frame_index=frame.index,
             pts_s=frame.pts_s,
             captured_s=frame.captured_s,

@@ -44,6 +44,8 @@ class Engine:
         sinks: take the finished frames of every source; opened when it opens, closed when it ends.
         registry: where stage classes are found.
         budget: threads to use; by default one frame per core for files, all cores on one frame for live sources.
+        headless: nobody looks: no view is composed, slow stages are waited for (up to a minute) instead of being put
+            aside, and what reaches one sink reaches all.
     """
 
     def __init__(
@@ -53,10 +55,12 @@ class Engine:
         sinks: Sequence[Sink] = (),
         registry: Registry[Stage] = STAGES,
         budget: ThreadBudget | None = None,
+        headless: bool = False,
     ) -> None:
         self.display = Display(on_fault=self._publish)
         self._registry = registry
         self._budget = budget
+        self._headless = headless
         self._lock = threading.RLock()
         self._spec = PipelineSpec()
         self._sinks = list(sinks)
@@ -138,7 +142,7 @@ class Engine:
             if old is not None:
                 old.mute()
                 old.stop()
-            if not self._displaying:
+            if not self._displaying and not self._headless:
                 self.display.start()
                 self._displaying = True
             self._session = Session(
@@ -153,6 +157,7 @@ class Engine:
                 after=old,
                 await_stages=policy == DropPolicy.EVERY_FRAME if await_stages is None else await_stages,
                 budget=self._budget,
+                headless=self._headless,
             )
             self._session.start()
 
@@ -162,8 +167,10 @@ class Engine:
             session.capture.pause(True)
 
     def resume(self) -> None:
-        """Go on."""
+        """Go on; from the start when a played file is at its end."""
         if (session := self._session) is not None:
+            if session.source_state.phase is SourcePhase.ENDED:
+                session.capture.seek(0.0)
             session.capture.pause(False)
 
     def step(self) -> None:

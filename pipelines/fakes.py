@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from pydantic import Field
-
 from scenescope.models import Detections, SourceError
 from scenescope.pipelines.frame import Frame
 from scenescope.pipelines.params import StageParams
@@ -127,7 +126,12 @@ class Boxes(Stage, title="Boxes", group="Test"):
 
     def process(self, frame: Frame) -> Frame:
         x = float(frame.index % 32)
-        found = Detections(xyxy=[[x, 4, x + 16, 24]], confidence=[0.9], class_id=[0], class_names=("person",))
+        found = Detections(
+            xyxy=np.array([[x, 4, x + 16, 24]], np.float32),
+            confidence=np.array([0.9], np.float32),
+            class_id=np.array([0]),
+            class_names=("person",),
+        )
         return frame.with_result(self.context.stage_id, found)
 
 

@@ -72,22 +72,31 @@ class _Worker(threading.Thread):
     def run(self) -> None:
         next_job = self._flow.next_serial if self.serial else self._flow.next_parallel
         while (job := next_job()) is not None:
-            if not isinstance(job, Flight):
-                self._guarded("a change between frames", job)
-            elif not self._fly(job):
-                return
+            try:
+                if not isinstance(job, Flight):
+                    self._flow.change(job)
+                elif not self._fly(job):
+                    return
+            except Exception as error:
+                # Steps guard what they call, so this is a bug of ours; the other frames go on.
+                self._flow.on_fault(EngineFault("the pipeline", str(error), traceback.format_exc()))
+                if isinstance(job, Flight):
+                    self._busy = None
+                    self._flow.drop(job)
 
     def _fly(self, flight: Flight) -> bool:
-        step = self._flow.step(flight)
-        with self._lock:
+        """Run the steps that are this thread's; False when it was given up meanwhile."""
+        on = True
+        while on:
+            step = self._flow.step(flight)
             self._busy = (flight, step, time.monotonic())
-        value = self._guarded("a pipeline step", step.run, flight)
-        with self._lock:
-            if self._given_up:
-                return False
-            self._busy = None
-        self._guarded("a pipeline step", step.finish, flight, value)
-        self._flow.advance(flight)
+            value = step.run(flight)
+            with self._lock:
+                if self._given_up:
+                    return False
+                self._busy = None
+            step.finish(flight, value)
+            on = self._flow.advance(flight)
         return True
 
     def overdue(self, now: float) -> tuple[Flight, Step] | None:
@@ -97,13 +106,6 @@ class _Worker(threading.Thread):
                 return None
             self._given_up = True
             return self._busy[0], self._busy[1]
-
-    def _guarded(self, where: str, work: Callable[..., Any], *args: Any) -> Any:
-        try:
-            return work(*args)
-        except Exception as error:
-            self._flow.on_fault(EngineFault(where, str(error), traceback.format_exc()))
-            return None
 
 
 class Flow:
@@ -128,18 +130,23 @@ class Flow:
         self._lock = threading.RLock()
         self._serial_work = threading.Condition(self._lock)
         self._parallel_work = threading.Condition(self._lock)
-        self.intake = Intake(policy, self._lock, self._serial_work.notify)
+        self.intake = Intake(policy, self._lock, self._wake)
         # Where the newest counts, a second frame under way would only make both of them later.
         self._pooled = workers > 1 and policy.kind is not DropKind.NEWEST
         self._limit = 2 * workers if self._pooled else 1
         self._steps: Sequence[Step] = ()
-        self._waiting: list[dict[int, Flight]] = []
-        self._turn: list[int] = []
+        self._by_pool: list[bool] = []
+        self._serial_starts: list[int] = []
+        self._waiting: dict[int, dict[int, Flight]] = {}
+        self._turn: dict[int, int] = {}
+        self._skipped: dict[int, set[int]] = {}
         self._pool_queue: deque[Flight] = deque()
+        self._resumed: dict[bool, deque[Flight]] = {False: deque(), True: deque()}
         self._changes: deque[Callable[[], None]] = deque()
         self._previews: deque[Frame] = deque(maxlen=1)
         self._launched = 0
         self._in_flight = 0
+        self._changing = False
         self._drained = False
         self._stopping = False
         self._workers = [_Worker(self, serial=True)]
@@ -157,20 +164,26 @@ class Flow:
         """Run ``change`` on the pipeline thread when no frame is under way; dropped when the flow has stopped."""
         with self._lock:
             self._changes.append(change)
-            self._serial_work.notify()
+            self._wake()
 
     def set_steps(self, steps: Sequence[Step]) -> None:
         """Replace the steps. Call it only from a change between frames, or before ``start``."""
         with self._lock:
             self._steps = steps
-            self._waiting = [{} for _ in steps]
-            self._turn = [self._launched] * len(steps)
+            self._by_pool = [self._pooled and not step.serial for step in steps]
+            # A run of serial steps is one place to wait at: what has begun it goes through it before the next one does.
+            starts = [at for at, pool in enumerate(self._by_pool) if not pool and (at == 0 or self._by_pool[at - 1])]
+            self._serial_starts = starts[::-1]
+            self._waiting = {at: {} for at in starts}
+            self._turn = dict.fromkeys(starts, self._launched)
+            self._skipped = {at: set() for at in starts}
+            self._wake()
 
     def preview(self, frame: Frame) -> None:
         """Take a frame through the steps again, for the view only."""
         with self._lock:
             self._previews.append(frame)
-            self._serial_work.notify()
+            self._wake()
 
     @property
     def in_flight(self) -> int:
@@ -206,7 +219,7 @@ class Flow:
                     return
                 self._workers.remove(worker)
                 self._workers.append(replacement)
-                self.advance(flight)
+                self._resume(flight)
                 replacement.start()
 
     # Workers -----------------------------------------------------------------------------------------------------
@@ -215,29 +228,71 @@ class Flow:
         """The step that a flight is at."""
         return self._steps[flight.position]
 
-    def advance(self, flight: Flight) -> None:
-        """Send a flight to its next step, or home."""
+    def advance(self, flight: Flight) -> bool:
+        """Take a flight to its next step; True when the same thread may go on with it, else it is sent on its way."""
+        before = self._by_pool[flight.position]
+        flight.position += 1
+        if flight.position < len(self._steps) and self._by_pool[flight.position] is before:
+            return True
         with self._lock:
-            flight.position += 1
             if flight.position == len(self._steps):
                 self._in_flight -= 1
-                self._serial_work.notify()
+                self._wake()
             else:
                 self._route(flight)
+        return False
+
+    def change(self, change: Callable[[], None]) -> None:
+        """Run a change; no frame sets out before it is done."""
+        try:
+            change()
+        finally:
+            with self._lock:
+                self._changing = False
+                self._wake()
+
+    def drop(self, flight: Flight) -> None:
+        """Take a flight out after a fault; those behind it must not wait for it."""
+        with self._lock:
+            for position in self._serial_starts:
+                if position > flight.position:
+                    self._skipped[position].add(flight.seq)
+            self._in_flight -= 1
+            self._wake()
+
+    def _resume(self, flight: Flight) -> None:
+        """Send on a flight whose thread was given up, wherever in a run of steps that was."""
+        if self.advance(flight):
+            self._resumed[self._by_pool[flight.position]].append(flight)
+            self._wake()
 
     def _route(self, flight: Flight) -> None:
-        if self._pooled and not self._steps[flight.position].serial:
+        if self._by_pool[flight.position]:
             self._pool_queue.append(flight)
             self._parallel_work.notify()
         else:
             self._waiting[flight.position][flight.seq] = flight
             self._serial_work.notify()
 
+    def _wake(self) -> None:
+        """There may be something to do: a frame has come or gone, or a change is wished."""
+        self._serial_work.notify()
+        if self._pooled:
+            self._parallel_work.notify()
+
     def next_parallel(self) -> Flight | None:
         """What a pool thread does next; waits for it; None to end."""
         with self._lock:
-            self._parallel_work.wait_for(lambda: self._stopping or self._pool_queue)
-            return None if self._stopping else self._pool_queue.popleft()
+            while not self._stopping:
+                if self._resumed[True]:
+                    return self._resumed[True].popleft()
+                if self._pool_queue:
+                    return self._pool_queue.popleft()
+                # A pipeline that begins with the pool needs no detour through the pipeline thread.
+                if self._by_pool and self._by_pool[0] and self._launch():
+                    continue
+                self._parallel_work.wait()
+            return None
 
     def next_serial(self) -> Flight | Callable[[], None] | None:
         """What the pipeline thread does next: the frame furthest along whose turn it is, a change, or a new frame."""
@@ -247,8 +302,9 @@ class Flow:
                 if flight is not None:
                     return flight
                 if self._changes and not self._in_flight:
+                    self._changing = True
                     return self._changes.popleft()
-                if not self._changes and self._launch():
+                if not (self._by_pool and self._by_pool[0]) and self._launch():
                     continue
                 if self.intake.exhausted and not (self._in_flight or self._changes or self._drained):
                     self._drained = True
@@ -257,7 +313,12 @@ class Flow:
             return None
 
     def _due(self) -> Flight | None:
-        for position in range(len(self._steps) - 1, -1, -1):
+        if self._resumed[False]:
+            return self._resumed[False].popleft()
+        for position in self._serial_starts:
+            while self._turn[position] in self._skipped[position]:
+                self._skipped[position].discard(self._turn[position])
+                self._turn[position] += 1
             flight = self._waiting[position].pop(self._turn[position], None)
             if flight is not None:
                 self._turn[position] += 1
@@ -265,7 +326,7 @@ class Flow:
         return None
 
     def _launch(self) -> bool:
-        if self._in_flight >= self._limit or not self._steps:
+        if self._changes or self._changing or self._in_flight >= self._limit or not self._steps:
             return False
         preview = bool(self._previews)
         frame = self._previews.popleft() if preview else self.intake.take()

@@ -156,7 +156,7 @@ class Frame:
 
     def latest(self, kind: type[R]) -> tuple[str, R] | None:
         """Name and value of the last result that is a ``kind``, in pixels of ``image``; None when there is none."""
-        for name in reversed(self.results):
+        for name in reversed(list(self.results)):
             if isinstance(self.results[name].value, kind):
                 value = self.result(name)
                 assert isinstance(value, kind)

@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -13,9 +14,10 @@ from scenescope.models import PluginError, ScenescopeError, SpecError, StageCont
 from scenescope.pipelines.events import StageFailed, StagePhase, StageState, StageStats
 from scenescope.pipelines.frame import Frame
 from scenescope.pipelines.meters import Durations
+from scenescope.pipelines.params import StageParams
 from scenescope.pipelines.registry import Registry
 from scenescope.pipelines.spec import StageSpec
-from scenescope.pipelines.stage import Stage, StageContext, StageInfo, StageParams
+from scenescope.pipelines.stage import Stage, StageContext, StageInfo
 
 __all__ = ["FAILURES_TO_TRIP", "StageHost"]
 
@@ -63,6 +65,11 @@ class StageHost:
             self.info = registry.get(spec.kind).info
         except PluginError as error:
             self._set(StagePhase.UNAVAILABLE, error)
+
+    def wait_at_least(self, seconds: float) -> None:
+        """Give the stage more patience than it asks for itself."""
+        if self.info is not _UNKNOWN:
+            self.info = replace(self.info, patience_s=max(self.info.patience_s, seconds))
 
     # Loading -----------------------------------------------------------------------------------------------------
 

@@ -173,14 +173,14 @@ class OverlayPainter:
             left, top = max(left, 0), max(top, 0)
             sprite = sprite[: image.shape[0] - top, : image.shape[1] - left]
         image[top : top + sprite.shape[0], left : left + sprite.shape[1]] = sprite[: image.shape[0] - top]
-        return height
+        return int(height)
 
     def _sprite(self, text: str, colour: Bgr) -> Image:
         size = max(round(14 * self.style.scale), 9)
         key = (text, colour, size)
         sprite = self._sprites.get(key)
         if sprite is None:
-            _, top, width, height = cv2.getTextSize((0, 0), text, (0, 0), self._font, size)
+            _, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), self._font, size)
             pad = max(size // 4, 2)
             sprite = np.empty((size + 2 * pad, max(width, 1) + 2 * pad, 3), np.uint8)
             sprite[:] = colour

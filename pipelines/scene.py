@@ -90,9 +90,6 @@ class SceneObserver(Sink):
         vanish_s: how long it must be missed to be gone.
         jump_s: a longer gap between two frames, or a step back, is a jump: what was there is forgotten, without
             the claim that it vanished.
-
-    Attributes:
-        state: the scene now, on any thread.
     """
 
     lossless: ClassVar[bool] = False
@@ -103,6 +100,7 @@ class SceneObserver(Sink):
         self._lock = threading.Lock()
         self._listeners: tuple[Callable[[bool], None], ...] = ()
         self._session = 0
+        self._state: SceneState | None = None
         self._reset(SourceInfo("", (0, 0), 0.0, live=False))
 
     # The sink ----------------------------------------------------------------------------------------------------
@@ -143,6 +141,17 @@ class SceneObserver(Sink):
         return unsubscribe
 
     @property
+    def vanish_s(self) -> float:
+        """How long an object of the open source must be missed to be gone."""
+        return self._vanish_s
+
+    @property
+    def news(self) -> tuple[int, int, bool]:
+        """``session``, ``event_count`` and ``watching`` of the state, without making one."""
+        with self._lock:
+            return self._session, self._event_count, self._watching
+
+    @property
     def state(self) -> SceneState:
         """The scene now. Made when it is asked for, at most once a frame."""
         with self._lock:
@@ -172,11 +181,11 @@ class SceneObserver(Sink):
         self._watching = False
         self._names: tuple[str, ...] = ()
         self._known: tuple[str, ...] = ()
-        self._state: SceneState | None = None
+        self._state = None
 
     def _take(self, frame: Frame) -> None:
         self._state = None
-        latest = frame.latest(Tracks) or frame.latest(Detections)
+        latest: tuple[str, Detections] | None = frame.latest(Tracks) or frame.latest(Detections)
         before_s, self._frame_index = self._now_s, frame.index
         now_s = self._now_s = frame.pts_s
         if before_s is None:

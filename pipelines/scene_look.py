@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from statistics import fmean
 
 import cv2
 import numpy as np
@@ -33,10 +35,10 @@ def colour_name(image: NDArray[np.uint8], xyxy: tuple[float, float, float, float
     x1, y1, x2, y2 = xyxy
     # The middle three fifths: the rim of a box shows mostly what is behind the object.
     inset_x, inset_y = (x2 - x1) / 5, (y2 - y1) / 5
-    left, right = int(max(x1 + inset_x, 0) * width), int(min(x2 - inset_x, 1) * width)
-    top, bottom = int(max(y1 + inset_y, 0) * height), int(min(y2 - inset_y, 1) * height)
+    left, right = (int(min(max(x, 0), 1) * width) for x in (x1 + inset_x, x2 - inset_x))
+    top, bottom = (int(min(max(y, 0), 1) * height) for y in (y1 + inset_y, y2 - inset_y))
     step_x, step_y = max((right - left) // MAX_SAMPLES_ALONG, 1), max((bottom - top) // MAX_SAMPLES_ALONG, 1)
-    sample = image[max(top, 0) : bottom : step_y, max(left, 0) : right : step_x]
+    sample = image[top:bottom:step_y, left:right:step_x]
     if not sample.size:
         return ""
     hsv = cv2.cvtColor(np.ascontiguousarray(sample), cv2.COLOR_BGR2HSV).reshape(-1, 3).astype(np.int16)
@@ -84,12 +86,19 @@ def motion_name(path: Sequence[tuple[float, tuple[float, float, float, float]]],
     recent = [point for point in path if point[0] >= path[-1][0] - WINDOW_S]
     if len(recent) < 3 or recent[-1][0] - recent[0][0] < SHORTEST_WINDOW_S:
         return ""
-    times = np.array([time for time, _ in recent])
-    x1, y1, x2, y2 = (np.array([box for _, box in recent]) * (aspect, 1.0, aspect, 1.0)).T
-    length = np.sqrt(np.maximum((x2 - x1) * (y2 - y1), 1e-9))
-    places = np.stack([(x1 + x2) / 2 / length.mean(), (y1 + y2) / 2 / length.mean(), np.log(length)])
-    centred = times - times.mean()
-    right, down, closer = (places * centred).sum(axis=1) / (centred**2).sum()
+    # Plain floats: for a dozen points they are ten times as fast as arrays.
+    boxes = [(x1 * aspect, y1, x2 * aspect, y2) for _, (x1, y1, x2, y2) in recent]
+    lengths = [math.sqrt(max((x2 - x1) * (y2 - y1), 1e-9)) for x1, y1, x2, y2 in boxes]
+    mean_time, mean_length = fmean(time for time, _ in recent), fmean(lengths)
+    centred = [time - mean_time for time, _ in recent]
+    spread = sum(t * t for t in centred)
+
+    def slope(values: list[float]) -> float:
+        return sum(t * value for t, value in zip(centred, values, strict=True)) / spread
+
+    right = slope([(x1 + x2) / 2 for x1, _, x2, _ in boxes]) / mean_length
+    down = slope([(y1 + y2) / 2 for _, y1, _, y2 in boxes]) / mean_length
+    closer = slope([math.log(length) for length in lengths])
     if max(abs(right), abs(down)) >= SLOWEST_MOVE and max(abs(right), abs(down)) >= abs(closer):
         if abs(right) >= abs(down):
             return "moving right" if right > 0 else "moving left"

@@ -41,6 +41,7 @@ __all__ = ["Session"]
 STATS_EVERY_S = 0.25
 WATCH_EVERY_S = 0.05
 FOREVER_S = float("inf")
+HEADLESS_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ class Session:
         after: a session that must end before the source is opened (it may hold the camera).
         await_stages: hold the first frame until every stage is ready or has failed.
         budget: threads to use; by default chosen by the policy.
+        headless: nobody looks, so a slow stage is waited for.
     """
 
     def __init__(
@@ -152,6 +154,7 @@ class Session:
         after: Session | None,
         await_stages: bool,
         budget: ThreadBudget | None,
+        headless: bool = False,
     ) -> None:
         self.source = source
         self.spec = spec
@@ -161,7 +164,8 @@ class Session:
         self.finished = threading.Event()
         complete = policy.kind is DropKind.EVERY_FRAME
         self.budget = budget or (ThreadBudget.for_throughput() if complete else ThreadBudget.for_latency())
-        self._inline = complete
+        self._inline = complete or headless
+        self._least_patience_s = HEADLESS_PATIENCE_S if headless else 0.0
         self._registry = registry
         self._display = display
         self._publish_event = publish
@@ -187,7 +191,7 @@ class Session:
             on_state=self._source_changed,
             on_fault=self._publish,
             on_seek=self.flow.intake.clear,
-            wait_for=(lambda: after.join(time.monotonic() + 10)) if after else (lambda: None),  # type: ignore[arg-type,return-value]
+            wait_for=(lambda: after.join(time.monotonic() + 10)) if after else (lambda: None),  # type: ignore[arg-type]
         )
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
 
@@ -256,7 +260,8 @@ class Session:
             self.finished.set()
 
     def _finish_sinks(self, deadline_s: float) -> bool:
-        return all([host.finish(deadline_s) for host in self._sink_hosts])
+        finished = [host.finish(deadline_s) for host in self._sink_hosts]
+        return all(finished)
 
     # Frames ------------------------------------------------------------------------------------------------------
 
@@ -282,6 +287,8 @@ class Session:
         """Take a new wish, between two frames."""
         self.spec = spec
         self._display.set_guarded(self._is_guarded())
+        # Told at once: a stage that hangs delays the change, but not the news that it is wished.
+        self._changed()
         self.flow.between_frames(lambda: self._reconcile(spec))
 
     def retry(self, stage_id: str) -> None:
@@ -325,7 +332,9 @@ class Session:
 
     def _new_host(self, stage: Any) -> StageHost:
         context = replace(self._context, stage_id=stage.id)
-        return StageHost(stage, self._registry, context, self._changed, self._publish)
+        host = StageHost(stage, self._registry, context, self._changed, self._publish)
+        host.wait_at_least(self._least_patience_s)
+        return host
 
     def _load(self, host: StageHost) -> None:
         self._loads = [thread for thread in self._loads if thread.is_alive()]
@@ -418,13 +427,18 @@ class Session:
         self._publish(PipelineChanged(self.spec, self.stage_states))
 
     def _source_changed(self, state: SourceState) -> None:
-        over = state.phase in (SourcePhase.ENDED, SourcePhase.FAILED)
+        if state.phase is SourcePhase.ENDED and self.capture.holds_at_end:
+            self._wait_until_passed()
         self.source_state = state
-        if not over:
-            self._publish(state)
-        else:
+        if state.phase is SourcePhase.FAILED or (state.phase is SourcePhase.ENDED and not self.capture.holds_at_end):
             # Told only after the last frame has passed, by _drained.
             self.flow.intake.close()
+        else:
+            self._publish(state)
+
+    def _wait_until_passed(self) -> None:
+        while (len(self.flow.intake) or self.flow.in_flight) and not self._stopping.wait(0.005):
+            pass
 
     def _publish(self, event: EngineEvent) -> None:
         if not self._muted:

@@ -16,8 +16,9 @@ __all__ = ["Closed", "DropKind", "DropPolicy", "Intake", "Mailbox"]
 
 T = TypeVar("T")
 
-# A bounded-age queue holds at most this many pictures, however young they are: 64 at 1080p are 400 MB.
-MOST_WAITING = 64
+# What may wait between two threads, whichever is reached first: five pictures of 1080p, or 32 small ones.
+MOST_WAITING = 32
+MOST_WAITING_BYTES = 32 * 2**20
 
 
 class Closed(Exception):  # noqa: N818 - not a failure: how a waiter learns that it is over
@@ -42,7 +43,7 @@ class DropPolicy:
 
     kind: DropKind
     max_age_s: float | None = None
-    depth: int = 4
+    depth: int = MOST_WAITING
 
     EVERY_FRAME: ClassVar[DropPolicy]
     NEWEST: ClassVar[DropPolicy]
@@ -52,7 +53,7 @@ class DropPolicy:
         """Drop what has waited longer than ``max_s`` seconds."""
         if max_s <= 0:
             raise ValueError("max_s must be positive")
-        return cls(DropKind.BOUNDED_AGE, max_age_s=max_s, depth=MOST_WAITING)
+        return cls(DropKind.BOUNDED_AGE, max_age_s=max_s)
 
 
 DropPolicy.EVERY_FRAME = DropPolicy(DropKind.EVERY_FRAME)
@@ -72,6 +73,7 @@ class Intake:
         self._space = threading.Condition(lock)
         self._on_put = on_put
         self._waiting: deque[Frame] = deque()
+        self._bytes = 0
         self._closed = False
 
     def put(self, frame: Frame) -> None:
@@ -81,22 +83,25 @@ class Intake:
             Closed: nobody will take it.
         """
         with self._lock:
-            if self.policy.kind is DropKind.EVERY_FRAME:
-                self._space.wait_for(lambda: self._closed or len(self._waiting) < self.policy.depth)
+            if self.policy.kind is DropKind.EVERY_FRAME and self._is_full(frame.image.nbytes):
+                self._space.wait_for(lambda: self._closed or not self._is_full(frame.image.nbytes))
             if self._closed:
                 raise Closed
-            while len(self._waiting) >= self.policy.depth:
-                self._waiting.popleft()
+            while self._is_full(frame.image.nbytes):
+                self._pop()
                 self.superseded += 1
             self._waiting.append(frame)
+            self._bytes += frame.image.nbytes
             self._on_put()
 
     def take(self) -> Frame | None:
         """The next frame, or None; never waits."""
         with self._lock:
             while self._waiting:
-                frame = self._waiting.popleft()
-                self._space.notify()
+                frame = self._pop()
+                # Waking the source for every single frame costs more than it wins: half the line is filled at once.
+                if 2 * len(self._waiting) <= self.policy.depth and 2 * self._bytes <= MOST_WAITING_BYTES:
+                    self._space.notify()
                 if self.policy.max_age_s is None or time.monotonic() - frame.captured_s <= self.policy.max_age_s:
                     return frame
                 self.superseded += 1
@@ -106,7 +111,18 @@ class Intake:
         """Forget what waits, after a seek."""
         with self._lock:
             self._waiting.clear()
+            self._bytes = 0
             self._space.notify()
+
+    def _is_full(self, more_bytes: int) -> bool:
+        """True when nothing more may wait; one picture may always, however large."""
+        waiting = len(self._waiting)
+        return waiting >= self.policy.depth or (waiting > 0 and self._bytes + more_bytes > MOST_WAITING_BYTES)
+
+    def _pop(self) -> Frame:
+        frame = self._waiting.popleft()
+        self._bytes -= frame.image.nbytes
+        return frame
 
     def close(self) -> None:
         """No more frames will be put; what waits can still be taken. Wakes a waiting ``put``."""

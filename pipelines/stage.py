@@ -59,7 +59,7 @@ class StageContext:
 
 
 class Stage:
-    """One step: a frame in, a frame out.
+    '''One step: a frame in, a frame out.
 
     ::
 
@@ -75,7 +75,7 @@ class Stage:
     Class keywords: ``title`` (required for a stage that can be added), ``group``, ``stateful``, ``lane``, ``privacy``,
     ``patience_s``; see :class:`StageInfo`. A stage without ``stateful=True`` may be called from several threads at
     once and so must not change ``self`` in ``process``.
-    """
+    '''
 
     Params: ClassVar[type[StageParams]] = StageParams
     info: ClassVar[StageInfo] = StageInfo("", "", "Other", "", False, "main", False, 5.0)
@@ -144,7 +144,7 @@ class Stage:
         """Release what :meth:`open` took."""
 
     def device(self) -> str:
-        """Where it runs, read back from the runtime after :meth:`open` ("CPU", "CUDA:0 (TensorRT)"); empty if plain code."""
+        """Where it runs, read back from the runtime after :meth:`open` ("CPU", "CUDA"); empty for plain code."""
         return ""
 
 

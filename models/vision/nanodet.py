@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
 from scenescope.models.budget import ThreadBudget
 from scenescope.models.cards import checked_file
 from scenescope.models.errors import ModelIncompatible
@@ -111,8 +110,8 @@ class NanoDet(VisionModel):
         best = np.argsort(-sure, kind="stable")[:MOST_CANDIDATES]
         xyxy, sure, class_id = xyxy[best], sure[best], class_id[best]
         xywh = np.hstack([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]])
-        kept = cv2.dnn.NMSBoxesBatched(xywh.tolist(), sure.tolist(), class_id.tolist(), confidence, iou)
-        kept = np.asarray(kept, np.int64).reshape(-1)
+        indices = cv2.dnn.NMSBoxesBatched(xywh.tolist(), sure.tolist(), class_id.tolist(), confidence, iou)
+        kept = np.asarray(indices, np.int64).reshape(-1)
         limits = np.array([*geometry.size_wh, *geometry.size_wh], np.float32)
         return Detections(
             xyxy=np.clip(xyxy[kept] / geometry.scale, 0, limits),

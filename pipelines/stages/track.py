@@ -6,6 +6,7 @@ from collections import deque
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from scenescope.models import Detections, Tracks
@@ -21,7 +22,8 @@ class Track(Stage, title="Track objects", group="Track", stateful=True):
     """Follow detected objects from frame to frame and number them.
 
     ByteTrack (Zhang et al., ECCV 2022): sure boxes are matched first, unsure ones then rescue tracks that would
-    be lost. The implementation is the ``trackers`` library's.
+    be lost. The implementation is the ``trackers`` library's. Where a detector gives one object several boxes, each
+    with another class, the surest of them is followed and the others stay unnumbered.
     """
 
     class Params(StageParams):
@@ -29,6 +31,9 @@ class Track(Stage, title="Track objects", group="Track", stateful=True):
         sure_confidence: float = Field(0.4, ge=0.05, le=1, description="Surer boxes are matched first.")
         overlap_iou: float = Field(
             0.1, ge=0.01, le=0.9, description="Least overlap of a box with where it is expected."
+        )
+        same_object_iou: float = Field(
+            0.8, ge=0.3, le=1, description="Boxes that overlap more are taken for one object."
         )
         confirm_frames: int = Field(3, ge=1, le=30, description="Frames until a track gets its number.")
         keep_lost_s: float = Field(1.5, ge=0, le=30, description="Seconds that a lost object is waited for.")
@@ -52,7 +57,7 @@ class Track(Stage, title="Track objects", group="Track", stateful=True):
 
     def needs_reopen(self, params: StageParams) -> bool:
         assert isinstance(params, Track.Params)
-        return params.model_copy(update={"trail_s": self.params.trail_s}) != self.params
+        return bool(params.model_copy(update={"trail_s": self.params.trail_s}) != self.params)
 
     def process(self, frame: Frame) -> Frame:
         found = frame.latest(Detections)
@@ -70,9 +75,10 @@ class Track(Stage, title="Track objects", group="Track", stateful=True):
         return frame.with_result(self.context.stage_id, self._with_trails(tracked, name, frame.pts_s))
 
     def _update(self, detections: Detections, pts_s: float | None) -> Tracks:
-        given = detections.to_supervision()
+        rows = _surest_rows(detections, self.params.same_object_iou)
+        given = detections[rows].to_supervision()
         # The tracker returns the boxes in an order of its own; this column tells which is which.
-        given.data = {"row": np.arange(len(detections))}
+        given.data = {"row": rows}
         out = self._tracker.update(given, timestamp=pts_s)
         ids = np.full(len(detections), -1, np.int64)
         if len(out):
@@ -109,3 +115,19 @@ class Track(Stage, title="Track objects", group="Track", stateful=True):
             trail=trail,
             follows=name,
         )
+
+
+def _surest_rows(detections: Detections, same_object_iou: float) -> NDArray[np.intp]:
+    """Rows without those that lie on a surer one, whatever their classes, in the order of the rows."""
+    by_confidence = np.argsort(-detections.confidence, kind="stable")
+    left, top, right, bottom = detections.xyxy[by_confidence].T.astype(np.float64)
+    area = (right - left) * (bottom - top)
+    width = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
+    height = np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)
+    shared = width.clip(0) * height.clip(0)
+    same = shared > same_object_iou * (area[:, None] + area - shared)
+    kept: list[int] = []
+    for at in range(len(by_confidence)):
+        if not same[at, kept].any():
+            kept.append(at)
+    return np.sort(by_confidence[kept])

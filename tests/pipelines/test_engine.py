@@ -515,6 +515,21 @@ def test_pause_step_resume_and_seek(make):
     watch.wait_for(lambda: watch.of(FrameReady)[-1].index > 505)
 
 
+def test_a_played_file_waits_at_its_end_for_a_jump_back(make):
+    sink = CollectingSink()
+    engine, watch = make("boxes", sinks=[sink])
+    engine.start(FakeSource(20, rate_hz=200), paced=True)
+    watch.wait_for(lambda: engine.source_state.phase is SourcePhase.ENDED)
+    assert [event.index for event in watch.of(FrameReady)] == list(range(20)), "told after the last frame"
+    engine.seek(0.05)
+    watch.wait_for(lambda: len(watch.of(FrameReady)) == 30)
+    watch.wait_for(lambda: engine.source_state.phase is SourcePhase.ENDED)
+    engine.resume()
+    watch.wait_for(lambda: len(watch.of(FrameReady)) == 50)
+    assert engine.stop()
+    assert sink.indices == [*range(20), *range(10, 20), *range(20)]
+
+
 def test_an_edit_shows_on_a_paused_picture(make):
     engine, watch = make(("tint", {"add": 0}))
     sink = CollectingSink()
@@ -536,6 +551,7 @@ def test_an_edit_shows_on_a_paused_picture(make):
 
 def test_stats_come_four_times_a_second_and_name_every_stage(make):
     engine, watch = make(("slow", {"delay_s": 0.005}), "boxes")
+    engine.display.on_picture = lambda: None
     engine.start(FakeSource(None, live=True, rate_hz=50))
     watch.wait_for(lambda: len(watch.of(Stats)) >= 5 and watch.of(Stats)[-1].analysed_fps > 30)
     stats = watch.of(Stats)[-1]

@@ -1,0 +1,283 @@
+"""The command line. What a command needs is imported when it runs, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from scenescope.app.environment import check_display, prepare_process
+from scenescope.app.settings import Environment
+from scenescope.models.errors import ScenescopeError
+
+__all__ = ["app", "main"]
+
+EXIT_BUG = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+@contextmanager
+def _reported(debug: bool) -> Iterator[None]:
+    """Turn every failure into a sentence, a hint and an exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _explain("Interrupted.", "", debug)
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    except Exception as error:
+        # Typer ends commands, and reports wrong options, by exceptions of its own.
+        if isinstance(error, typer.Abort) or hasattr(error, "exit_code"):
+            raise
+        # Not imported above, since numpy comes with it, and must come after prepare_process.
+        from scenescope.models.errors import ScenescopeError
+
+        if isinstance(error, ScenescopeError):
+            _explain(error.user_message, error.hint, debug)
+            raise SystemExit(EXIT_BAD_INPUT) from None
+        what = f"Something unexpected happened: {type(error).__name__}: {error}"
+        _explain(what, "This is a bug in Scenescope: please report it, with what --debug shows.", debug)
+        raise SystemExit(EXIT_BUG) from None
+
+
+def _explain(message: str, hint: str, debug: bool) -> None:
+    if debug or Environment.read().debug:
+        traceback.print_exc()
+    print(f"Error: {message}" + (f"\n  {hint}" if hint else ""), file=sys.stderr)
+
+
+class _Commands(TyperGroup):
+    """All commands; what goes wrong in one of them is told in words."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        prepare_process()
+        with _reported(debug=bool(ctx.params.get("debug"))):
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    name="scenescope",
+    cls=_Commands,
+    help="Real-time computer vision on the desktop: detect, track, overlay and describe.",
+    no_args_is_help=False,
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(help="Networks that come with Scenescope.", no_args_is_help=True)
+stages_app = typer.Typer(help="Steps that a pipeline can have.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+app.add_typer(stages_app, name="stages")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
+
+
+class Policy(StrEnum):
+    """What gives way when frames come too fast."""
+
+    EVERY = "every"
+    NEWEST = "newest"
+
+
+def main() -> None:
+    """Entry point of the command ``scenescope``."""
+    app(prog_name="scenescope")
+
+
+def _usage(message: str, hint: str) -> Exception:
+
+    return ScenescopeError(message, hint=hint, permanent=True)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"scenescope {version('scenescope')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks with error messages.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Real-time computer vision on the desktop: detect, track, overlay and describe.
+
+    Without a command, the window opens.
+    """
+    if context.invoked_subcommand is None:
+        gui()
+
+
+@app.command()
+def gui(
+    source: Annotated[str | None, typer.Argument(help="What to show first: as for 'run'.")] = None,
+    pipeline: Annotated[str | None, typer.Option(help="A preset's name, or a pipeline file.")] = None,
+) -> None:
+    """Open the window."""
+    # Before Qt is imported: where its system libraries are missing, that alone would fail.
+    check_display(Environment.read())
+    from scenescope.app.window import show_window
+
+    raise typer.Exit(show_window(source=source, pipeline=pipeline))
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Close by itself after this time.")] = None,
+    screenshot: Annotated[Path | None, typer.Option(help="Save a picture of the window (PNG) at the end.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, another course of the photos.")] = 0,
+    size: Annotated[str | None, typer.Option(help="Size of the window, as WIDTHxHEIGHT.")] = None,
+) -> None:
+    """Show the main job on a demo camera: no hardware, no download."""
+    from scenescope.app.demo import show_demo
+
+    raise typer.Exit(show_demo(seconds, screenshot, seed, _size(size) if size is not None else None))
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise _usage(f"'{text}' is not a size.", "Write it as 1440x900.") from None
+    if not (320 <= width <= 7680 and 240 <= height <= 4320):
+        raise _usage(f"A window of {text} cannot be shown.", "Choose from 320x240 to 7680x4320.")
+    return width, height
+
+
+@app.command()
+def run(
+    source: Annotated[
+        str,
+        typer.Argument(help="A video or image file, a folder, an address (rtsp://...), 'webcam', or 'demo'."),
+    ],
+    pipeline: Annotated[str, typer.Option(help="A preset's name, or a pipeline file.")] = "detect-and-track",
+    out: Annotated[Path | None, typer.Option(help="Folder for results.jsonl (and annotated.mp4).")] = None,
+    video: Annotated[bool, typer.Option("--video", help="Write annotated.mp4 too.")] = False,
+    policy: Annotated[
+        Policy | None,
+        typer.Option(help="Analyse every frame, or the newest there is (live). By default every one of a file."),
+    ] = None,
+    max_frames: Annotated[int | None, typer.Option(min=1, help="End after this many frames of the source.")] = None,
+    start: Annotated[float | None, typer.Option(min=0, help="Begin at this time of a file, in seconds.")] = None,
+    end: Annotated[float | None, typer.Option(min=0, help="End before this time of a file, in seconds.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one last line of JSON with the counts.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only errors.")] = False,
+) -> None:
+    """Analyse a source without a window.
+
+    Exit codes: 0 done, 2 bad input or usage, 3 a stage failed for good, 130 interrupted.
+    """
+    if video and out is None:
+        raise _usage("--video needs a folder to write to.", "Add --out DIR.")
+    if start is not None and end is not None and end <= start:
+        raise _usage(f"--end {end:g} is not after --start {start:g}.", "Both are seconds from the beginning.")
+    from scenescope.app.progress import Progress
+    from scenescope.app.run import RunRequest
+    from scenescope.app.run import run as run_headless
+
+    request = RunRequest(source, pipeline, out, video, policy and policy.value, max_frames, start, end)
+    interrupted = threading.Event()
+    with _on_signal(interrupted.set):
+        outcome = run_headless(request, Progress(quiet), interrupted, Environment.read().presets_dir)
+    if as_json:
+        print(json.dumps(outcome.summary(), ensure_ascii=False))
+    elif not quiet and outcome.frames:
+        print(outcome.text())
+    raise typer.Exit(outcome.exit_code)
+
+
+@contextmanager
+def _on_signal(stop: Callable[[], None]) -> Iterator[None]:
+    """Call ``stop`` at the first Ctrl+C or request to end; a second one ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def first(number: int, where: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        stop()
+
+    before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of pipeline files, for editors that complete and check YAML."""
+    from scenescope.pipelines.spec import PipelineSpec
+
+    _print_json(PipelineSpec.json_schema())
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check this installation, and say what to do where something is missing."""
+    from scenescope.app.doctor import examine, print_report
+
+    findings = examine()
+    if as_json:
+        _print_json([finding.as_dict() for finding in findings])
+    else:
+        print_report(findings)
+    raise typer.Exit(EXIT_BAD_INPUT if any(finding.blocks for finding in findings) else 0)
+
+
+@app.command()
+def devices(as_json: AsJson = False) -> None:
+    """List cameras, and what networks can run on."""
+    from scenescope.app import listing
+
+    found = listing.devices()
+    if as_json:
+        _print_json(found)
+    else:
+        listing.print_devices(found)
+
+
+@models_app.command("list")
+def models_list(as_json: AsJson = False) -> None:
+    """List the networks that come with Scenescope."""
+    from scenescope.app import listing
+
+    found = listing.models()
+    if as_json:
+        _print_json(found)
+    else:
+        listing.print_models(found)
+
+
+@stages_app.command("list")
+def stages_list(as_json: AsJson = False) -> None:
+    """List the stages, ours and those of plugins."""
+    from scenescope.app import listing
+
+    found = listing.stages()
+    if as_json:
+        _print_json(found)
+    else:
+        listing.print_stages(found)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,171 @@
+"""Everything that can be done, in one table. Menus, toolbar, shortcut list and command palette are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from scenescope.pipelines.display import DisplayMode
+from scenescope.widgets.theme import ThemeChoice
+
+__all__ = ["ACTIONS", "CATEGORIES", "ActionSpec"]
+
+CATEGORIES = ("Source", "Playback", "Pipeline", "Picture", "Window", "Help")
+
+
+@dataclass(frozen=True)
+class ActionSpec:
+    """One row of the table.
+
+    Attributes:
+        id: how code calls it.
+        text: in menus, with "&" before the letter to press.
+        shortcut: as ``QKeySequence`` reads it.
+        handler: dotted path from the window to what is called: with ``value`` if there is one, with the last part of
+            ``id`` and the new state if it is ``checkable``, else with nothing.
+        icon: name of a drawing; empty for none.
+        tooltip: one sentence.
+        category: the menu it stands in.
+        checkable: it is on or off.
+        group: of choices that exclude each other.
+        scope: "window", or "stages" for a shortcut that works inside the stages dock only.
+        separated: True to draw a line above it in the menu.
+    """
+
+    id: str
+    text: str
+    shortcut: str
+    handler: str
+    icon: str
+    tooltip: str
+    category: str = ""
+    value: Any = None
+    checkable: bool = False
+    group: str = ""
+    scope: str = "window"
+    separated: bool = False
+
+
+def _row(category: str, *columns: str, **more: Any) -> ActionSpec:
+    return ActionSpec(*columns, category=category, **more)
+
+
+# One row, one or two lines: a table is read down its columns.
+# fmt: off
+def _rows() -> Iterator[ActionSpec]:
+    menu = "Source"
+    yield _row(menu, "source.demo", "&Demo camera", "Ctrl+1", "playback.open_demo", "demo",
+               "Show the demo camera, which needs no hardware")
+    yield _row(menu, "source.camera", "Choose &camera...", "Ctrl+2", "sources.choose_camera", "camera",
+               "Choose a camera, its resolution and its rate")
+    yield _row(menu, "source.file", "&Open file...", "Ctrl+O", "sources.choose_file", "file",
+               "Play a video or show an image")
+    yield _row(menu, "source.folder", "Open &folder of images...", "Ctrl+Shift+O", "sources.choose_folder", "folder",
+               "Show the images of a folder")
+    yield _row(menu, "source.url", "Open &stream URL...", "Ctrl+U", "sources.choose_url", "link",
+               "Show a stream by its address (RTSP, HTTP)")
+    yield _row(menu, "snapshot.save", "&Take snapshot", "Ctrl+P", "snapshots.save", "snapshot",
+               "Save the analysed picture as PNG, with its overlay and without", separated=True)
+    yield _row(menu, "snapshot.copy", "Cop&y snapshot", "Ctrl+Shift+C", "snapshots.copy", "copy",
+               "Copy the analysed picture with its overlay")
+    yield _row(menu, "snapshot.folder", "S&napshot folder...", "Ctrl+Shift+P", "choose_snapshot_folder", "folder",
+               "Choose where snapshots are saved")
+    yield _row(menu, "app.quit", "&Quit", "Ctrl+Q", "close", "power",
+               "Stop everything and close the window", separated=True)
+
+    menu = "Playback"
+    yield _row(menu, "play.start", "&Start", "F5", "playback.start", "play", "Start the source that was shown last")
+    yield _row(menu, "play.stop", "S&top", "Shift+F5", "playback.stop", "stop", "Stop the source")
+    yield _row(menu, "play.pause", "&Pause or resume", "Space", "playback.toggle_pause", "pause",
+               "Hold the picture, or go on", separated=True)
+    yield _row(menu, "play.step", "St&ep", ".", "playback.step", "step", "Hold the picture and show the next one")
+    yield _row(menu, "play.back", "Skip &back 5 s", "Alt+Left", "skip", "", "Go five seconds back in a film",
+               value=-5.0)
+    yield _row(menu, "play.forward", "Skip &forward 5 s", "Alt+Right", "skip", "", "Go five seconds forward in a film",
+               value=5.0)
+    yield _row(menu, "play.restart", "&Restart", "Ctrl+F5", "playback.restart", "restart",
+               "Show the source from its beginning")
+
+    menu = "Pipeline"
+    yield _row(menu, "edit.undo", "&Undo", "Ctrl+Z", "editor.stack.undo", "undo",
+               "Take back the last change of the pipeline")
+    yield _row(menu, "edit.redo", "&Redo", "Ctrl+Shift+Z", "editor.stack.redo", "redo", "Make the change again")
+    yield _row(menu, "stage.add", "&Add stage...", "Ctrl+Shift+A", "stages.ask_add", "add",
+               "Add a stage, found by typing", separated=True)
+    yield _row(menu, "stage.remove", "Re&move stage", "Delete", "stages.remove_current", "remove",
+               "Remove the chosen stage", scope="stages")
+    yield _row(menu, "stage.duplicate", "&Duplicate stage", "Ctrl+D", "stages.duplicate_current", "duplicate",
+               "Put a copy behind the chosen stage", scope="stages")
+    yield _row(menu, "stage.up", "Move stage u&p", "Ctrl+Shift+Up", "stages.move_current", "up",
+               "Run the chosen stage earlier", value=-1, scope="stages")
+    yield _row(menu, "stage.down", "Move stage do&wn", "Ctrl+Shift+Down", "stages.move_current", "down",
+               "Run the chosen stage later", value=1, scope="stages")
+    yield _row(menu, "stage.toggle", "&Enable or disable stage", "Ctrl+E", "stages.toggle_current", "power",
+               "Switch the chosen stage on or off")
+    yield _row(menu, "stage.retry", "Retr&y stage", "Ctrl+R", "stages.retry_current", "retry",
+               "Load the chosen stage again after a failure")
+    yield _row(menu, "pipeline.new", "&New pipeline", "Ctrl+N", "files.new", "new", "Begin with no stages",
+               separated=True)
+    yield _row(menu, "pipeline.open", "&Open pipeline...", "Ctrl+Shift+F", "files.ask_open", "open",
+               "Load a pipeline file")
+    yield _row(menu, "pipeline.save", "&Save pipeline", "Ctrl+S", "files.save", "save", "Save the pipeline to its file")
+    yield _row(menu, "pipeline.save_as", "Save pipeline &as...", "Ctrl+Shift+S", "files.ask_save", "save",
+               "Save the pipeline to another file")
+    yield _row(menu, "pipeline.presets", "&Find preset...", "Ctrl+Shift+R", "help.choose_preset", "presets",
+               "Choose a ready-made pipeline by typing")
+
+    menu = "Picture"
+    mode: dict[str, Any] = {"checkable": True, "group": "mode"}
+    yield _row(menu, "mode.auto", "Display mode: &automatic", "Ctrl+Shift+1", "set_mode", "",
+               "Newest for live sources, in step for films and pictures that a stage changes",
+               value=DisplayMode.AUTO, **mode)
+    yield _row(menu, "mode.in_step", "Display mode: &in step", "Ctrl+Shift+2", "set_mode", "",
+               "Show the analysed picture, so that every box is its own", value=DisplayMode.IN_STEP, **mode)
+    yield _row(menu, "mode.newest", "Display mode: &newest", "Ctrl+Shift+3", "set_mode", "",
+               "Show every picture at once, under the newest overlay and its age", value=DisplayMode.NEWEST, **mode)
+    yield _row(menu, "overlay.boxes", "Show &boxes", "B", "set_overlay_part", "", "Draw boxes round objects, or not",
+               checkable=True, separated=True)
+    yield _row(menu, "overlay.labels", "Show &labels", "L", "set_overlay_part", "", "Name the objects, or not",
+               checkable=True)
+    yield _row(menu, "overlay.trails", "Show &trails", "T", "set_overlay_part", "",
+               "Draw where tracked objects have been, or not", checkable=True)
+    yield _row(menu, "overlay.masks", "Show &masks", "M", "set_overlay_part", "", "Tint the areas of objects, or not",
+               checkable=True)
+    yield _row(menu, "overlay.keypoints", "Show &keypoints", "K", "set_overlay_part", "",
+               "Draw joints and other points, or not", checkable=True)
+    yield _row(menu, "zoom.in", "&Zoom in", "Ctrl++", "viewport.zoom_in", "zoom-in", "Magnify the picture",
+               separated=True)
+    yield _row(menu, "zoom.out", "Zoom &out", "Ctrl+-", "viewport.zoom_out", "zoom-out", "Show more of the picture")
+    yield _row(menu, "zoom.fit", "Whole &picture", "Ctrl+0", "viewport.zoom_fit", "zoom-fit", "Show the whole picture")
+
+    menu = "Window"
+    yield _row(menu, "dock.stages", "&Stages", "F6", "layout_keeper.show_dock", "layers",
+               "Show or hide the stages and their parameters", checkable=True)
+    yield _row(menu, "dock.assistant", "&Assistant", "F7", "layout_keeper.show_dock", "chat",
+               "Show or hide the assistant", checkable=True)
+    yield _row(menu, "dock.timing", "&Timing", "F8", "layout_keeper.show_dock", "timing",
+               "Show or hide how long each stage takes", checkable=True)
+    yield _row(menu, "window.present", "&Presentation", "F11", "layout_keeper.present", "fullscreen",
+               "Fill the screen with the picture alone, Esc ends it", checkable=True, separated=True)
+    yield _row(menu, "window.reset", "&Reset layout", "Ctrl+Shift+F11", "layout_keeper.reset", "reset",
+               "Put all docks back to their places")
+    theme: dict[str, Any] = {"checkable": True, "group": "theme"}
+    yield _row(menu, "theme.system", "Theme: as the s&ystem", "Ctrl+Shift+F5", "choose_theme", "theme",
+               "Light or dark as the system is", value=ThemeChoice.SYSTEM, separated=True, **theme)
+    yield _row(menu, "theme.light", "Theme: &light", "Ctrl+Shift+F6", "choose_theme", "sun",
+               "Dark text on light ground", value=ThemeChoice.LIGHT, **theme)
+    yield _row(menu, "theme.dark", "Theme: &dark", "Ctrl+Shift+F7", "choose_theme", "moon",
+               "Light text on dark ground", value=ThemeChoice.DARK, **theme)
+
+    menu = "Help"
+    yield _row(menu, "help.palette", "&Command palette...", "Ctrl+K", "help.show_palette", "search",
+               "Find and run any command by typing")
+    yield _row(menu, "help.shortcuts", "&Keyboard shortcuts", "F1", "help.show_shortcuts", "keyboard",
+               "List all shortcuts")
+    yield _row(menu, "help.about", "&About Scenescope", "Shift+F1", "help.show_about", "info",
+               "Version, licence and libraries")
+# fmt: on
+
+
+ACTIONS: tuple[ActionSpec, ...] = tuple(_rows())

@@ -1,0 +1,121 @@
+"""Docks and where they are; the presentation without them."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QByteArray, QObject, Qt, Slot
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+from scenescope.widgets.actions import ActionSet
+from scenescope.widgets.settings import Settings
+
+__all__ = ["LayoutKeeper"]
+
+GEOMETRY_KEY = "window.geometry"
+STATE_KEY = "window.state"
+VERSION = 1
+"""Counted up when docks are renamed, so that an old state is not forced upon new docks."""
+
+
+class LayoutKeeper(QObject):
+    """Adds docks, remembers their places, and brings them back."""
+
+    def __init__(self, window: QMainWindow, actions: ActionSet, settings: Settings) -> None:
+        super().__init__(window)
+        self._window = window
+        self._actions = actions
+        self._settings = settings
+        self._presenting: tuple[QByteArray, bool] | None = None
+        self._hidden: list[QWidget] = []
+        self._shipped: QByteArray | None = None
+        self.docks: dict[str, QDockWidget] = {}
+
+    def add(self, name: str, title: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
+        """Add a dock, shown and hidden by the action ``dock.<name>``."""
+        dock = QDockWidget(title, self._window)
+        dock.setObjectName(name)
+        dock.setAccessibleName(title)
+        dock.setWidget(content)
+        dock.setAllowedAreas(Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea)
+        self._window.addDockWidget(area, dock)
+        dock.visibilityChanged.connect(self._check)
+        self.docks[name] = dock
+        return dock
+
+    def remember_as_shipped(self) -> None:
+        """The layout as it is now is the one to come back to."""
+        self._shipped = self._window.saveState(VERSION)
+
+    def restore(self) -> bool:
+        """As it was when the window was last closed; False when there is nothing to restore."""
+        geometry, state = (self._settings.get(key, "") for key in (GEOMETRY_KEY, STATE_KEY))
+        restored = bool(geometry) and self._window.restoreGeometry(_bytes(geometry))
+        return bool(state) and self._window.restoreState(_bytes(state), VERSION) and restored
+
+    def save(self) -> None:
+        """Remember it."""
+        self.leave_presentation()
+        self._settings.set(GEOMETRY_KEY, _text(self._window.saveGeometry()))
+        self._settings.set(STATE_KEY, _text(self._window.saveState(VERSION)))
+
+    @Slot()
+    def reset(self) -> None:
+        """Put all docks back to their places."""
+        self.leave_presentation()
+        if self._shipped is not None:
+            self._window.restoreState(self._shipped, VERSION)
+
+    def show_dock(self, name: str, on: bool) -> None:
+        """Show or hide a dock."""
+        dock = self.docks.get(name)
+        if dock is not None:
+            dock.setVisible(on)
+            if on:
+                dock.raise_()
+
+    @Slot()
+    def _check(self) -> None:
+        for name, dock in self.docks.items():
+            # A dock behind another tab is there all the same.
+            self._actions.check(f"dock.{name}", not dock.isHidden())
+
+    # Presentation ------------------------------------------------------------------------------------------------
+
+    @property
+    def presenting(self) -> bool:
+        """True while only the picture is shown."""
+        return self._presenting is not None
+
+    def hide_when_presenting(self, *widgets: QWidget) -> None:
+        """These are in the way then."""
+        self._hidden.extend(widgets)
+
+    def present(self, _name: str = "present", on: bool = True) -> None:
+        """Fill the screen with the picture, or come back from that."""
+        if not on:
+            self.leave_presentation()
+        elif self._presenting is None:
+            self._presenting = (self._window.saveState(VERSION), self._window.isMaximized())
+            for widget in (*self._hidden, *self.docks.values()):
+                widget.hide()
+            self._window.showFullScreen()
+            self._actions.check("window.present", True)
+
+    @Slot()
+    def leave_presentation(self) -> None:
+        """Come back."""
+        if self._presenting is None:
+            return
+        (state, maximised), self._presenting = self._presenting, None
+        for widget in self._hidden:
+            widget.show()
+        self._window.showMaximized() if maximised else self._window.showNormal()
+        self._window.restoreState(state, VERSION)
+        self._actions.check("window.present", False)
+
+
+def _text(data: QByteArray) -> str:
+    return bytes(data.toBase64().data()).decode()
+
+
+def _bytes(text: str) -> QByteArray:
+    return QByteArray.fromBase64(text.encode())

@@ -1,0 +1,416 @@
+"""The window: puts the views together, and carries news from the engine to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QSize, Qt, Slot
+from PySide6.QtGui import QAction, QCloseEvent, QColor, QDragEnterEvent, QDropEvent, QKeyEvent
+from PySide6.QtWidgets import QApplication, QFileDialog, QMainWindow, QToolButton, QVBoxLayout, QWidget
+from typing_extensions import override
+
+from scenescope.models import Detections, ScenescopeError
+from scenescope.pipelines import STAGES, DeviceInfo, Source, Stage
+from scenescope.pipelines.display import DisplayMode
+from scenescope.pipelines.engine import Engine
+from scenescope.pipelines.events import PipelineChanged, SourcePhase, SourceState, Stats
+from scenescope.pipelines.presets import Preset
+from scenescope.pipelines.registry import Registry
+from scenescope.pipelines.sources.open import open_source as open_source_by_text
+from scenescope.widgets.actions import ActionSet
+from scenescope.widgets.bridge import EngineBridge
+from scenescope.widgets.help_commands import HelpCommands
+from scenescope.widgets.history import PipelineEditor
+from scenescope.widgets.icons import icon
+from scenescope.widgets.keys import KeyGuard
+from scenescope.widgets.layout_keeper import LayoutKeeper
+from scenescope.widgets.menus import ModeCombo, PresetMenu, fill_menu_bar, make_toolbar
+from scenescope.widgets.notices import Notices
+from scenescope.widgets.object_info import ObjectInfo
+from scenescope.widgets.pipeline_files import PipelineFiles
+from scenescope.widgets.playback import Playback
+from scenescope.widgets.playback_bar import PlaybackBar
+from scenescope.widgets.settings import MemorySettings, Settings
+from scenescope.widgets.snapshot import Snapshots
+from scenescope.widgets.source_chooser import CameraLister, SourceMenu
+from scenescope.widgets.source_commands import SourceCommands
+from scenescope.widgets.stage_panel import StagePanel
+from scenescope.widgets.status_strip import StatusStrip
+from scenescope.widgets.theme import Theme, ThemeChoice
+from scenescope.widgets.timing import TimingPanel
+from scenescope.widgets.viewport import Viewport
+
+__all__ = ["MainWindow"]
+
+TITLE = "Scenescope"
+OVERLAY_PARTS = ("boxes", "labels", "trails", "masks", "keypoints")
+DOCK_WIDTH = 316
+STOP_WITHIN_S = 5.0
+
+
+class MainWindow(QMainWindow):
+    """Commands go to the engine, what it tells comes back to the views; the window keeps no state of the pipeline.
+
+    Args:
+        engine: not started, or running. The window stops it when it closes.
+        settings: what is remembered between runs.
+        assistant_panel: shown in a dock of its own. Of ``seek_requested(float)``, ``track_selected(int)`` and the
+            actions ``pause_action``, ``clear_action`` and ``ask_action`` it uses those that there are.
+        camera_lister: gives the cameras that are connected now; called when a list of them is opened.
+        open_source: makes a source of a text and options.
+        own_presets: gives the user's own presets.
+        registry: where stage classes are found.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings | None = None,
+        *,
+        assistant_panel: QWidget | None = None,
+        camera_lister: CameraLister | None = None,
+        open_source: Callable[..., Source] = open_source_by_text,
+        own_presets: Callable[[], list[Preset]] = list,
+        registry: Registry[Stage] = STAGES,
+    ) -> None:
+        super().__init__()
+        self.engine = engine
+        self.settings: Settings = settings if settings is not None else MemorySettings()
+        self.assistant_panel = assistant_panel
+        self._closed = False
+        self.setWindowTitle(TITLE)
+        self.setAcceptDrops(True)
+        self.setDockOptions(QMainWindow.DockOption.AllowTabbedDocks | QMainWindow.DockOption.AllowNestedDocks)
+
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        self.theme = Theme(app, ThemeChoice(self.settings.get("theme", ThemeChoice.SYSTEM.value)), self)
+        lister = camera_lister or _list_cameras
+        self.actions_ = ActionSet(self)
+        self.bridge = EngineBridge(engine, self)
+        self.editor = PipelineEditor(engine, self)
+        self.playback = Playback(engine, self.settings, open_source, self)
+        self.files = PipelineFiles(self.editor, self.settings, own_presets, self)
+        self.snapshots = Snapshots(self.bridge, self.settings, self)
+        self.sources = SourceCommands(self.playback, self.files, self.settings, lister, self)
+        self.layout_keeper = LayoutKeeper(self, self.actions_, self.settings)
+        self.viewport = Viewport(engine.display, self.bridge.note_painted)
+        self.stages = StagePanel(self.editor, registry)
+        self.timing = TimingPanel()
+        self.status = StatusStrip()
+        self.playback_bar = PlaybackBar()
+        self.object_info = ObjectInfo(self.viewport)
+        self.notices = Notices(self.bridge)
+        more = [a for name in ("ask", "pause", "clear") if (a := getattr(assistant_panel, f"{name}_action", None))]
+        self.help = HelpCommands(self.actions_, more, self.files, self.stages, self.sources, registry, self)
+        self.source_menu = SourceMenu(
+            self.actions_.of("source.demo", "source.camera", "source.file", "source.folder", "source.url"),
+            self.playback,
+            lister,
+            self,
+        )
+        self.preset_menu = PresetMenu(self.files, self)
+        self.mode_combo = ModeCombo(self.actions_)
+        self._lay_out(more)
+        self._connect()
+        self._key_guard = KeyGuard(app, self)
+        self.theme.changed.connect(self._tint)
+        self._tint()
+        self._recall()
+        self._show_pipeline(PipelineChanged(engine.spec, engine.stage_states))
+        self._show_source(engine.source_state)
+
+    # Putting together --------------------------------------------------------------------------------------------
+
+    def _lay_out(self, more: list[QAction]) -> None:
+        actions = self.actions_
+        for action in actions:
+            (self.stages if action.spec.scope == "stages" else self).addAction(action)
+        centre = QWidget()
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(2, 0, 2, 0)
+        column.setSpacing(6)
+        column.addWidget(self.notices)
+        column.addWidget(self.viewport, 1)
+        column.addWidget(self.object_info)
+        column.addWidget(self.playback_bar)
+        self.setCentralWidget(centre)
+        self.playback_bar.add_actions(actions.of("play.pause", "play.step", "play.restart", "play.stop"))
+        self.viewport.empty.add_actions(actions.of("source.demo", "source.camera", "source.file"))
+        self.stages.add_actions(
+            actions.of("stage.add", "stage.duplicate", "stage.remove", "stage.up", "stage.down", "stage.retry")
+        )
+        keeper = self.layout_keeper
+        keeper.add("stages", "Stages", self.stages, Qt.DockWidgetArea.LeftDockWidgetArea)
+        right = Qt.DockWidgetArea.RightDockWidgetArea
+        if self.assistant_panel is not None:
+            keeper.add("assistant", "Assistant", self.assistant_panel, right)
+        timing = keeper.add("timing", "Timing", self.timing, right)
+        actions["dock.assistant"].setEnabled(self.assistant_panel is not None)
+        fill_menu_bar(self, actions, self.preset_menu, more)
+        self.toolbar = make_toolbar(self, actions, self.source_menu, self.preset_menu, self.mode_combo)
+        bottom = self.statusBar()
+        bottom.setSizeGripEnabled(False)
+        bottom.addPermanentWidget(self.status, 1)
+        keeper.hide_when_presenting(self.menuBar(), self.toolbar, self.playback_bar, bottom)
+        self.resize(1440, 900)
+        docks = list(keeper.docks.values())
+        self.resizeDocks(docks, [DOCK_WIDTH] * len(docks), Qt.Orientation.Horizontal)
+        if self.assistant_panel is not None:
+            self.resizeDocks([keeper.docks["assistant"], timing], [560, 240], Qt.Orientation.Vertical)
+        keeper.remember_as_shipped()
+
+    def _connect(self) -> None:
+        bridge, notices = self.bridge, self.notices
+        bridge.picture_changed.connect(self._show_picture)
+        bridge.stats_changed.connect(self._show_stats)
+        bridge.pipeline_changed.connect(self._show_pipeline)
+        bridge.source_changed.connect(self._show_source)
+        self.playback.failed.connect(notices.source_refused)
+        self.playback.source_changed.connect(self._source_replaced)
+        self.editor.refused.connect(notices.warn)
+        self.files.failed.connect(notices.warn)
+        self.files.saved.connect(notices.pipeline_saved)
+        self.snapshots.failed.connect(notices.warn)
+        self.snapshots.saved.connect(notices.snapshot_saved)
+        self.snapshots.copied.connect(notices.snapshot_copied)
+        self.viewport.drawing_finished.connect(self.stages.take_drawing)
+        self.playback_bar.seek_requested.connect(self.playback.seek)
+        self.stages.retry_requested.connect(self._retry)
+        self.stages.draw_requested.connect(self._draw)
+        self.stages.choice_changed.connect(self._update_actions)
+        self.source_menu.chosen.connect(self.sources.open_listed)
+        notices.retry_wished.connect(self._retry)
+        notices.source_wished.connect(self.playback.start)
+        notices.file_wished.connect(self.sources.choose_file)
+        self.editor.stack.indexChanged.connect(self._update_actions)
+        panel = self.assistant_panel
+        if (seek := getattr(panel, "seek_requested", None)) is not None:
+            seek.connect(self.playback.seek)
+        if (select := getattr(panel, "track_selected", None)) is not None:
+            select.connect(self.viewport.select_track)
+
+    def _recall(self) -> None:
+        """Bring back what was chosen the last time."""
+        for part in OVERLAY_PARTS:
+            on = bool(self.settings.get(f"overlay.{part}", True))
+            self.actions_.check(f"overlay.{part}", on)
+            self.set_overlay_part(part, on)
+        self.set_mode(DisplayMode(self.settings.get("view.mode", DisplayMode.AUTO.value)))
+        self.layout_keeper.restore()
+
+    # What the user can do ----------------------------------------------------------------------------------------
+
+    def show_source(self, source: Source, text: str = "") -> None:
+        """Show a source that is not open yet."""
+        self.playback.show(source, text)
+
+    def open_source_text(self, text: str) -> bool:
+        """Show what a text means: "demo", a file, a folder, an address; False when it means nothing."""
+        return self.playback.open_text(text)
+
+    def skip(self, seconds: float) -> None:
+        """Go back or forward in a film."""
+        if self.bridge.picture is not None:
+            self.playback.skip(seconds, self.bridge.picture.pts_s)
+
+    def set_mode(self, mode: DisplayMode) -> None:
+        """How picture and overlay go together."""
+        self.viewport.set_mode(mode)
+        self.mode_combo.show_mode(mode)
+        self.actions_.check(f"mode.{mode.value.replace(' ', '_')}")
+        self.settings.set("view.mode", mode.value)
+
+    def set_overlay_part(self, part: str, on: bool) -> None:
+        """Draw a part of the overlay, or not."""
+        self.viewport.set_style(**{part: on})
+        self.snapshots.style = self.viewport.style_wish
+        self.settings.set(f"overlay.{part}", on)
+
+    def choose_theme(self, choice: ThemeChoice) -> None:
+        """Light, dark, or as the system is."""
+        self.settings.set("theme", choice.value)
+        self.theme.choose(choice)
+        self.actions_.check(f"theme.{choice.value}")
+
+    @Slot()
+    def choose_snapshot_folder(self) -> None:
+        """Let the user choose where snapshots go."""
+        chosen = QFileDialog.getExistingDirectory(self, "Snapshot folder", str(self.snapshots.folder))
+        if chosen:
+            self.snapshots.folder = Path(chosen)
+
+    @Slot(str)
+    def _retry(self, stage_id: str) -> None:
+        try:
+            self.engine.retry(stage_id)
+        except ScenescopeError as error:
+            self.notices.warn(error.user_message, error.hint)
+
+    @Slot(bool, object)
+    def _draw(self, is_line: bool, points: list[tuple[float, float]]) -> None:
+        if not self.viewport.begin_drawing(is_line, points):
+            self.stages.take_drawing(None)
+            self.notices.warn("There is no picture to draw on.", "Start a source first.")
+
+    # News --------------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _show_picture(self) -> None:
+        picture = self.bridge.picture
+        if picture is None or not self.playback_is_current:
+            return
+        self.viewport.show_picture(picture)
+        self.playback_bar.show_position(picture.pts_s)
+
+    @property
+    def playback_is_current(self) -> bool:
+        """False once the source was stopped: a picture that is still on its way is not wanted then."""
+        return self.engine.running
+
+    @Slot(object)
+    def _show_stats(self, stats: Stats) -> None:
+        picture = self.bridge.picture
+        self.status.show_stats(stats, self.bridge.painted())
+        self.status.show_overlay(picture)
+        self.stages.show_stats(stats.stages)
+        titles = {row.spec.id: row.title for row in self.stages.model.rows}
+        info = self.engine.source_state.info
+        self.timing.bars.show_stats(stats.stages, titles, info.rate_hz if info else 0.0)
+        if picture is not None:
+            self.playback_bar.show_position(picture.pts_s, force=True)
+            self.viewport.set_badge("In step" if picture.mode is DisplayMode.IN_STEP else "Newest")
+        latest = self.engine.latest
+        found = latest.latest(Detections) if latest is not None else None
+        if found is not None:
+            self.stages.suggest_names(found[1].class_names)
+
+    @Slot(object)
+    def _show_pipeline(self, change: PipelineChanged) -> None:
+        self.editor.adopt_foreign_edits()
+        # The engine's wish may be newer than the news of it; a slider must not jump back for a moment.
+        spec = self.engine.spec
+        self.stages.show_pipeline(spec, change.stages)
+        self.status.show_devices(spec, change.stages)
+        self._update_actions()
+
+    @Slot(object)
+    def _show_source(self, state: SourceState) -> None:
+        info, phase = state.info, state.phase
+        self.playback_bar.show_state(state)
+        name = info.name if info else Path(self.playback.text).name or self.playback.text
+        running = phase not in (SourcePhase.STOPPED, SourcePhase.FAILED)
+        self.setWindowTitle(f"{name} - {TITLE}" if running and name else TITLE)
+        words = [name, f"{info.size_wh[0]} x {info.size_wh[1]}", f"{info.rate_hz:.4g} fps", info.detail] if info else []
+        self.status.show_source("  ·  ".join(w for w in words if w) if running else "No source")
+        self.notices.show_source(state)
+        if phase is SourcePhase.OPENING and self.viewport.picture is None:
+            self.viewport.empty.say("Opening...", name)
+        elif not running:
+            self.viewport.empty.say()
+        if phase is SourcePhase.STOPPED:
+            self._forget_picture()
+        self._update_actions()
+
+    @Slot()
+    def _source_replaced(self) -> None:
+        self.notices.source_banner.hide()
+        self._forget_picture()
+        self.viewport.empty.say("Opening...", Path(self.playback.text).name)
+        self.help.recent = self.playback.recent
+
+    def _forget_picture(self) -> None:
+        self.bridge.forget_picture()
+        self.viewport.clear()
+        self.viewport.zoom_fit()
+        self.status.show_stats(None, self.bridge.painted())
+        self.status.show_overlay(None)
+
+    # Actions -----------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _update_actions(self) -> None:
+        if self._closed:
+            return
+        actions, stack = self.actions_, self.editor.stack
+        row = self.stages.model.row_of(self.stages.current_id)
+        rows = self.stages.model.rows
+        info = self.engine.source_state.info
+        film = bool(info and not info.live)
+        phase = self.playback.phase
+        for action_id, on in {
+            "edit.undo": stack.canUndo(),
+            "edit.redo": stack.canRedo(),
+            "stage.remove": row >= 0,
+            "stage.duplicate": row >= 0,
+            "stage.toggle": row >= 0,
+            "stage.up": row > 0,
+            "stage.down": 0 <= row < len(rows) - 1,
+            "stage.retry": row >= 0 and rows[row].can_retry,
+            "play.stop": self.playback.active,
+            "play.step": self.playback.active,
+            "play.restart": self.playback.source is not None,
+            "play.back": film,
+            "play.forward": film,
+        }.items():
+            actions[action_id].setEnabled(on)
+        actions["edit.undo"].setText(f"&Undo {_lower(stack.undoText())}".strip())
+        actions["edit.redo"].setText(f"&Redo {_lower(stack.redoText())}".strip())
+        held = phase in (SourcePhase.PAUSED, SourcePhase.ENDED, SourcePhase.STOPPED, SourcePhase.FAILED)
+        colours = self.theme.colours
+        sign = icon("play" if held else "pause", QColor(colours.text), QColor(colours.faint))
+        actions["play.pause"].setIcon(sign)
+
+    @Slot()
+    def _tint(self) -> None:
+        colours = self.theme.colours
+        self.actions_.tint(colours)
+        self.actions_.check(f"theme.{self.theme.choice.value}")
+        self.setWindowIcon(icon("app", QColor(colours.accent)))
+        for button in self.toolbar.findChildren(QToolButton):
+            if sign := button.property("sign"):
+                button.setIcon(icon(sign, QColor(colours.text)))
+                button.setIconSize(QSize(16, 16))
+        self._update_actions()
+
+    # Qt ----------------------------------------------------------------------------------------------------------
+
+    @override
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self.layout_keeper.presenting:
+            self.layout_keeper.leave_presentation()
+        else:
+            super().keyPressEvent(event)
+
+    @override
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if SourceCommands.takes(event.mimeData()):
+            event.acceptProposedAction()
+
+    @override
+    def dropEvent(self, event: QDropEvent) -> None:
+        if self.sources.take(event.mimeData()):
+            event.acceptProposedAction()
+
+    @override
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if not self._closed:
+            self._closed = True
+            self.layout_keeper.save()
+            self.bridge.close()
+            self.engine.stop(STOP_WITHIN_S)
+            self.snapshots.close()
+            self.theme.close()
+        super().closeEvent(event)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _list_cameras() -> list[DeviceInfo]:
+    # QtMultimedia takes a tenth of a second to load, which only those pay who ask for cameras.
+    from scenescope.widgets.cameras import list_cameras
+
+    return list_cameras()
