@@ -17,6 +17,7 @@ from enum import StrEnum
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
 from scenescope.models import Detections, ResultBatch, Tracks
 from scenescope.pipelines.events import EngineFault
 from scenescope.pipelines.frame import Frame

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import Field
+
 from scenescope.models import Detections, SourceError
 from scenescope.pipelines.frame import Frame
 from scenescope.pipelines.params import StageParams

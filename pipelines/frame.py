@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
 from scenescope.models import ResultBatch, StageContractError
 
 __all__ = ["Frame", "Result", "Stamp", "picture_problem"]

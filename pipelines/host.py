@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import cv2
+
 from scenescope.models import PluginError, ScenescopeError, SpecError, StageContractError, StageError
 from scenescope.pipelines.events import StageFailed, StagePhase, StageState, StageStats
 from scenescope.pipelines.frame import Frame

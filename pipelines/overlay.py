@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
 from scenescope.models import Detections, Keypoints, Labels, Masks, ResultBatch, Texts, Tracks
 
 __all__ = ["OverlayPainter", "OverlayStyle", "colour_of"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from scenescope.models.budget import ThreadBudget
@@ -35,91 +35,13 @@ from scenescope.pipelines.slots import Closed, DropKind, DropPolicy
 from scenescope.pipelines.source import Source, SourceInfo
 from scenescope.pipelines.spec import PipelineSpec
 from scenescope.pipelines.stage import Stage, StageContext
+from scenescope.pipelines.steps import EmitStep, PrepareStep, SideStep, StageStep
 
 __all__ = ["Session"]
 
 STATS_EVERY_S = 0.25
 WATCH_EVERY_S = 0.05
-FOREVER_S = float("inf")
 HEADLESS_PATIENCE_S = 60.0
-
-
-@dataclass(frozen=True)
-class _StageStep:
-    """A main-lane stage."""
-
-    host: StageHost
-
-    @property
-    def serial(self) -> bool:
-        return self.host.info.stateful
-
-    @property
-    def patience_s(self) -> float:
-        return self.host.info.patience_s
-
-    def run(self, flight: Flight) -> Any:
-        return self.host.run(flight.frame)
-
-    def finish(self, flight: Flight, value: Any) -> None:
-        flight.frame = value if isinstance(value, Frame) else self.host.bypass(flight.frame)
-
-    def give_up(self, flight: Flight) -> None:
-        flight.frame = self.host.gave_up(flight.frame)
-
-
-@dataclass(frozen=True)
-class _SideStep:
-    """A stage in its own lane: leaves the frame there if the lane is free, takes along the newest result."""
-
-    lane: SideLane
-    serial: bool = True
-    patience_s: float = FOREVER_S
-
-    def run(self, flight: Flight) -> Any:
-        return self.lane.pass_by(flight.frame)
-
-    def finish(self, flight: Flight, value: Any) -> None:
-        flight.frame = value
-
-    def give_up(self, flight: Flight) -> None:
-        """Never asked for: passing by does not wait."""
-
-
-@dataclass(frozen=True)
-class _PrepareStep:
-    """What sinks do with a frame that needs no order."""
-
-    sinks: Sequence[SinkHost]
-    serial: bool = False
-    patience_s: float = FOREVER_S
-
-    def run(self, flight: Flight) -> Any:
-        return {} if flight.preview else {sink: sink.prepare(flight.frame) for sink in self.sinks}
-
-    def finish(self, flight: Flight, value: Any) -> None:
-        flight.prepared = value or {}
-
-    def give_up(self, flight: Flight) -> None:
-        """Never asked for: a sink that hangs is dropped by its host."""
-
-
-@dataclass(frozen=True)
-class _EmitStep:
-    """The end of the line: sinks, view and listeners get the frame, in order."""
-
-    emit: Callable[[Flight], None]
-    serial: bool = True
-    patience_s: float = FOREVER_S
-
-    def run(self, flight: Flight) -> Any:
-        self.emit(flight)
-
-    def finish(self, flight: Flight, value: Any) -> None:
-        """Nothing is left to do."""
-
-    def give_up(self, flight: Flight) -> None:
-        """Never asked for."""
 
 
 class Session:
@@ -358,16 +280,16 @@ class Session:
             if host.info.lane == "side" and not self._inline:
                 lane = self._lanes.get(host.spec.id)
                 lanes[host.spec.id] = lane if lane and lane.host is host else SideLane(host)
-                steps.append(_SideStep(lanes[host.spec.id]))
+                steps.append(SideStep(lanes[host.spec.id]))
             else:
-                steps.append(_StageStep(host))
+                steps.append(StageStep(host))
         for stage_id, lane in self._lanes.items():
             if lanes.get(stage_id) is not lane:
                 lane.stop()
         self._lanes = lanes
         if any(sink.prepares for sink in self._sink_hosts):
-            steps.append(_PrepareStep([sink for sink in self._sink_hosts if sink.prepares]))
-        steps.append(_EmitStep(self._emit))
+            steps.append(PrepareStep([sink for sink in self._sink_hosts if sink.prepares]))
+        steps.append(EmitStep(self._emit))
         self.flow.set_steps(steps)
 
     def _refresh(self) -> None:

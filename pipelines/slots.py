@@ -21,7 +21,7 @@ MOST_WAITING = 32
 MOST_WAITING_BYTES = 32 * 2**20
 
 
-class Closed(Exception):  # noqa: N818 - not a failure: how a waiter learns that it is over
+class Closed(Exception):
     """The other side has closed this slot."""
 
 

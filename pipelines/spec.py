@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
 from scenescope.models import SpecError
 from scenescope.pipelines.stage import params_problem
 

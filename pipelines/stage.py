@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ValidationError
+
 from scenescope.models import SpecError
 from scenescope.models.budget import ThreadBudget
 from scenescope.pipelines.frame import Frame
@@ -59,12 +60,12 @@ class StageContext:
 
 
 class Stage:
-    '''One step: a frame in, a frame out.
+    """One step: a frame in, a frame out.
 
     ::
 
         class Canny(Stage, title="Canny edges", group="Edges"):
-            \"""Trace edges with Canny's hysteresis thresholding.\"""
+            "Trace edges with Canny's hysteresis thresholding."
 
             class Params(StageParams):
                 low: int = Field(50, ge=0, le=255, description="Weaker edges are dropped.")
@@ -75,7 +76,7 @@ class Stage:
     Class keywords: ``title`` (required for a stage that can be added), ``group``, ``stateful``, ``lane``, ``privacy``,
     ``patience_s``; see :class:`StageInfo`. A stage without ``stateful=True`` may be called from several threads at
     once and so must not change ``self`` in ``process``.
-    '''
+    """
 
     Params: ClassVar[type[StageParams]] = StageParams
     info: ClassVar[StageInfo] = StageInfo("", "", "Other", "", False, "main", False, 5.0)

@@ -111,9 +111,12 @@ class NumberEditor(FieldEditor):
         self.box.setSingleStep(field.step)
         self.box.setSuffix(f" {field.unit}" if field.unit and field.unit != "°" else field.unit)
         self.box.setKeyboardTracking(False)
-        self.box.setMinimumWidth(84)
+        self.box.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.box.setFixedWidth(78)
         self.box.valueChanged.connect(self._typed)
-        self._dress(self.box, 0 if self.slider else 1)
+        self._dress(self.box)
+        if self.slider is None:
+            self.row.addStretch(1)
         self.setFocusProxy(self.slider or self.box)
 
     @override

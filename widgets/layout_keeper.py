@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QByteArray, QObject, Qt, Slot
+from PySide6.QtCore import QByteArray, QCoreApplication, QEvent, QObject, Qt, Slot
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from scenescope.widgets.actions import ActionSet
@@ -13,6 +13,8 @@ __all__ = ["LayoutKeeper"]
 GEOMETRY_KEY = "window.geometry"
 STATE_KEY = "window.state"
 VERSION = 1
+DOCK_WIDTH = 320
+UPPER_HEIGHT, LOWER_HEIGHT = 560, 190
 """Counted up when docks are renamed, so that an old state is not forced upon new docks."""
 
 
@@ -41,21 +43,37 @@ class LayoutKeeper(QObject):
         self.docks[name] = dock
         return dock
 
-    def remember_as_shipped(self) -> None:
-        """The layout as it is now is the one to come back to."""
+    def begin(self) -> None:
+        """When the window is shown for the first time: docks get their sizes, then those of the last time if any."""
+        if self._shipped is not None:
+            return
+        columns: dict[Qt.DockWidgetArea, list[QDockWidget]] = {}
+        for dock in self.docks.values():
+            columns.setdefault(self._window.dockWidgetArea(dock), []).append(dock)
+        for column in columns.values():
+            # One column after the other: Qt takes only the last of two requests that wait for the same layout.
+            self._window.resizeDocks(column[:1], [DOCK_WIDTH], Qt.Orientation.Horizontal)
+            QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)
+        for column in columns.values():
+            heights = [UPPER_HEIGHT, *[LOWER_HEIGHT] * (len(column) - 1)]
+            self._window.resizeDocks(column, heights, Qt.Orientation.Vertical)
         self._shipped = self._window.saveState(VERSION)
+        state = self._settings.get(STATE_KEY, "")
+        if state:
+            self._window.restoreState(_bytes(state), VERSION)
 
-    def restore(self) -> bool:
-        """As it was when the window was last closed; False when there is nothing to restore."""
-        geometry, state = (self._settings.get(key, "") for key in (GEOMETRY_KEY, STATE_KEY))
-        restored = bool(geometry) and self._window.restoreGeometry(_bytes(geometry))
-        return bool(state) and self._window.restoreState(_bytes(state), VERSION) and restored
+    def restore_geometry(self) -> None:
+        """Place and size of the window as they were when it was last closed. Call it before the window is shown."""
+        geometry = self._settings.get(GEOMETRY_KEY, "")
+        if geometry:
+            self._window.restoreGeometry(_bytes(geometry))
 
     def save(self) -> None:
         """Remember it."""
         self.leave_presentation()
         self._settings.set(GEOMETRY_KEY, _text(self._window.saveGeometry()))
-        self._settings.set(STATE_KEY, _text(self._window.saveState(VERSION)))
+        if self._shipped is not None:
+            self._settings.set(STATE_KEY, _text(self._window.saveState(VERSION)))
 
     @Slot()
     def reset(self) -> None:

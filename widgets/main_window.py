@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, Slot
-from PySide6.QtGui import QAction, QCloseEvent, QColor, QDragEnterEvent, QDropEvent, QKeyEvent
+from PySide6.QtGui import QAction, QCloseEvent, QColor, QDragEnterEvent, QDropEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QFileDialog, QMainWindow, QToolButton, QVBoxLayout, QWidget
 from typing_extensions import override
 
@@ -45,7 +45,6 @@ __all__ = ["MainWindow"]
 
 TITLE = "Scenescope"
 OVERLAY_PARTS = ("boxes", "labels", "trails", "masks", "keypoints")
-DOCK_WIDTH = 316
 STOP_WITHIN_S = 5.0
 
 
@@ -146,7 +145,7 @@ class MainWindow(QMainWindow):
         right = Qt.DockWidgetArea.RightDockWidgetArea
         if self.assistant_panel is not None:
             keeper.add("assistant", "Assistant", self.assistant_panel, right)
-        timing = keeper.add("timing", "Timing", self.timing, right)
+        keeper.add("timing", "Timing", self.timing, right)
         actions["dock.assistant"].setEnabled(self.assistant_panel is not None)
         fill_menu_bar(self, actions, self.preset_menu, more)
         self.toolbar = make_toolbar(self, actions, self.source_menu, self.preset_menu, self.mode_combo)
@@ -155,11 +154,7 @@ class MainWindow(QMainWindow):
         bottom.addPermanentWidget(self.status, 1)
         keeper.hide_when_presenting(self.menuBar(), self.toolbar, self.playback_bar, bottom)
         self.resize(1440, 900)
-        docks = list(keeper.docks.values())
-        self.resizeDocks(docks, [DOCK_WIDTH] * len(docks), Qt.Orientation.Horizontal)
-        if self.assistant_panel is not None:
-            self.resizeDocks([keeper.docks["assistant"], timing], [560, 240], Qt.Orientation.Vertical)
-        keeper.remember_as_shipped()
+        self.setAnimated(False)
 
     def _connect(self) -> None:
         bridge, notices = self.bridge, self.notices
@@ -198,7 +193,7 @@ class MainWindow(QMainWindow):
             self.actions_.check(f"overlay.{part}", on)
             self.set_overlay_part(part, on)
         self.set_mode(DisplayMode(self.settings.get("view.mode", DisplayMode.AUTO.value)))
-        self.layout_keeper.restore()
+        self.layout_keeper.restore_geometry()
 
     # What the user can do ----------------------------------------------------------------------------------------
 
@@ -375,6 +370,12 @@ class MainWindow(QMainWindow):
         self._update_actions()
 
     # Qt ----------------------------------------------------------------------------------------------------------
+
+    @override
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        # Sizes of docks mean nothing before the window has one.
+        self.layout_keeper.begin()
 
     @override
     def keyPressEvent(self, event: QKeyEvent) -> None:

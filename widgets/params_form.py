@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import yaml
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import QSize, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QToolButton, QVBoxLayout, QWidget
 
 from scenescope.pipelines import StageParams
@@ -36,6 +36,8 @@ class FieldRow(QWidget):
         self.reset.setToolTip(f"Reset {field.title} to {_shown(field)}")
         self.reset.setAccessibleName(f"Reset {field.title}")
         self.reset.clicked.connect(self._reset)
+        self.reset.setIconSize(QSize(12, 12))
+        self.reset.setObjectName("small")
         # It keeps its place while hidden, so that nothing jumps when a slider leaves its default.
         policy = self.reset.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
@@ -45,16 +47,17 @@ class FieldRow(QWidget):
         self.problem.setWordWrap(True)
         self.problem.hide()
 
-        line = QHBoxLayout()
-        line.setSpacing(4)
-        line.addWidget(self.editor, 1)
-        line.addWidget(self.reset)
+        alone = not self.title.text()
+        first = QHBoxLayout()
+        first.setSpacing(4)
+        first.addWidget(self.editor if alone else self.title, 1)
+        first.addWidget(self.reset)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        if self.title.text():
-            column.addWidget(self.title)
-        column.addLayout(line)
+        column.setSpacing(1)
+        column.addLayout(first)
+        if not alone:
+            column.addWidget(self.editor)
         column.addWidget(self.problem)
 
     @property
@@ -100,8 +103,8 @@ class ParamsForm(QWidget):
         self._given: dict[str, Any] = {}
         self.rows: dict[str, FieldRow] = {}
         column = QVBoxLayout(self)
-        column.setContentsMargins(12, 6, 8, 12)
-        column.setSpacing(8)
+        column.setContentsMargins(12, 6, 12, 12)
+        column.setSpacing(7)
         for field in describe(params):
             row = FieldRow(field, self)
             row.edited.connect(self._edited)

@@ -69,7 +69,7 @@ class PlaybackBar(QFrame):
         row.setSpacing(10)
         row.addLayout(self._buttons)
         row.addWidget(self.slider, 1)
-        row.addWidget(self.live)
+        row.addWidget(self.live, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addWidget(self.state, 1)
         row.addWidget(self.time)
         self._seek_soon = QTimer(self)

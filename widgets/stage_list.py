@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QAbstractItemModel, QEvent, QModelIndex, QRect, QSize, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen
+from PySide6.QtCore import (
+    QAbstractItemModel,
+    QEvent,
+    QModelIndex,
+    QPointF,
+    QRect,
+    QRectF,
+    QSize,
+    Qt,
+    QTimer,
+    Signal,
+    Slot,
+)
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QFontMetrics,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+    QPen,
+    QPolygonF,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QListView,
     QStyle,
     QStyledItemDelegate,
-    QStyleOptionButton,
     QStyleOptionViewItem,
     QWidget,
 )
@@ -70,7 +92,7 @@ class StageDelegate(QStyledItemDelegate):
             painter.setPen(QPen(QColor(colours.accent), 1.2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(rect, 6, 6)
-        self._check_box(painter, self.check_rect(option.rect), row, view)
+        self._check_box(painter, self.check_rect(option.rect), row.spec.enabled, colours)
         right = option.rect.right() - PAD
         if row.can_retry:
             button = self.retry_rect(option.rect, option.font)
@@ -80,13 +102,17 @@ class StageDelegate(QStyledItemDelegate):
         painter.restore()
 
     @staticmethod
-    def _check_box(painter: QPainter, rect: QRect, row: StageRow, view: QWidget) -> None:
-        box = QStyleOptionButton()
-        box.rect = rect
-        box.palette = view.palette()
-        box.state = QStyle.StateFlag.State_Enabled
-        box.state |= QStyle.StateFlag.State_On if row.spec.enabled else QStyle.StateFlag.State_Off
-        view.style().drawPrimitive(QStyle.PrimitiveElement.PE_IndicatorCheckBox, box, painter, view)
+    def _check_box(painter: QPainter, rect: QRect, on: bool, colours: Colours) -> None:
+        painter.setPen(QPen(QColor(colours.accent if on else colours.faint), 1.4))
+        painter.setBrush(QColor(colours.accent if on else colours.field))
+        painter.drawRoundedRect(QRectF(rect).adjusted(1.5, 1.5, -1.5, -1.5), 4, 4)
+        if on:
+            tick = QPolygonF([QPointF(5.0, 9.2), QPointF(7.8, 12.0), QPointF(13.0, 6.2)])
+            pen = QPen(QColor(colours.on_accent), 2)
+            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+            pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+            painter.setPen(pen)
+            painter.drawPolyline(tick.translated(QPointF(rect.topLeft())))
 
     @staticmethod
     def _button(painter: QPainter, rect: QRect, text: str, colours: Colours) -> None:

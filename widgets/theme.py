@@ -160,6 +160,7 @@ QToolButton:disabled {{ color: {c.faint}; }}
 QToolButton[popupMode="2"] {{ padding-right: 16px; }}
 QToolButton::menu-indicator {{ subcontrol-position: right center; right: 4px; }}
 QToolButton#mainButton {{ background: {c.panel}; border: 1px solid {c.line}; padding-left: 8px; }}
+QToolButton#small {{ padding: 1px; border-radius: 4px; }}
 QToolButton#mainButton:hover {{ border-color: {c.accent}; }}
 QDockWidget {{ color: {c.muted}; font-weight: 600; }}
 QDockWidget::title {{ background: {c.window}; padding: 6px 10px; text-align: left; }}
@@ -176,7 +177,7 @@ QLineEdit, QSpinBox, QDoubleSpinBox, QPlainTextEdit {{
   selection-background-color: {c.accent}; selection-color: {c.on_accent}; }}
 QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QPlainTextEdit:focus, QComboBox:focus {{
   border: 1px solid {c.accent}; }}
-QSpinBox, QDoubleSpinBox {{ padding-right: 2px; }}
+QDoubleSpinBox::up-button, QDoubleSpinBox::down-button, QSpinBox::up-button, QSpinBox::down-button {{ width: 0; }}
 QComboBox {{ background: {c.field}; border: 1px solid {c.line}; border-radius: 5px; padding: 3px 8px; }}
 QComboBox QAbstractItemView {{ background: {c.panel}; border: 1px solid {c.line};
   selection-background-color: {c.accent_soft}; selection-color: {c.text}; }}

@@ -17,6 +17,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+
 from scenescope.models import SinkError
 from scenescope.pipelines.frame import Frame
 from scenescope.pipelines.overlay import OverlayPainter, OverlayStyle

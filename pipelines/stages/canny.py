@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 from pydantic import Field
+
 from scenescope.pipelines import Frame, Stage, StageParams
 
 __all__ = ["Canny"]

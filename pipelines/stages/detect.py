@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field
+
 from scenescope.models import Detections
 from scenescope.models.cards import load_card
 from scenescope.models.vision.base import VisionModel, open_model

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+
 from scenescope.models import Detections, Tracks
 from scenescope.models.budget import ThreadBudget
 from scenescope.pipelines import Frame, PipelineSpec, Stage, Stamp

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
 from scenescope.models import SpecError
 from scenescope.models.budget import ThreadBudget
 from scenescope.pipelines import PipelineSpec

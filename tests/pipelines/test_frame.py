@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from scenescope.models import Detections, Labels, StageContractError, Tracks
 from scenescope.pipelines import Frame
 

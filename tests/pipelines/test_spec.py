@@ -5,6 +5,7 @@ from __future__ import annotations
 import jsonschema
 import pytest
 import yaml
+
 from scenescope.models import SpecError
 from scenescope.pipelines import PipelineSpec, StageSpec
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from scenescope.app.assistant_rules import Facts, RulesProvider
+from scenescope.app.assistant.rules import Facts, RulesProvider
 from scenescope.models import ScenescopeError
 from scenescope.models.language import (
     Done,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from scenescope.app.assistant_answers import SceneAnswers
-from scenescope.app.assistant_describe import describe
-from scenescope.app.assistant_grammar import Intent, Query, order_of, parse
-from scenescope.app.assistant_phrases import Answer
-from scenescope.app.assistant_suggest import MAX_SUGGESTIONS, Suggester
-from scenescope.app.assistant_words import Vocabulary, joined, vocabulary
+from scenescope.app.assistant.answers import SceneAnswers
+from scenescope.app.assistant.describe import describe
+from scenescope.app.assistant.grammar import Intent, Query, order_of, parse
+from scenescope.app.assistant.phrases import Answer
+from scenescope.app.assistant.suggest import MAX_SUGGESTIONS, Suggester
+from scenescope.app.assistant.words import Vocabulary, joined, vocabulary
 from scenescope.models import AssistantError
 from scenescope.models.language import Done, Evidence, Reach, Request, Role, StreamEvent, TextDelta
 from scenescope.pipelines.events import SourcePhase, SourceState, StagePhase, StageState

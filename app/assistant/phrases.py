@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from scenescope.app.assistant_words import Vocabulary
+from scenescope.app.assistant.words import Vocabulary
 from scenescope.models.language import Evidence, media_time
 from scenescope.pipelines.scene_state import SceneEvent, SceneEventKind, SceneState, SceneTrack
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scenescope.app.assistant_grammar import Intent, normalised, parse
-from scenescope.app.assistant_words import Vocabulary
+from scenescope.app.assistant.grammar import Intent, normalised, parse
+from scenescope.app.assistant.words import Vocabulary
 from scenescope.pipelines.scene_state import SceneState
 
 __all__ = ["Suggester"]

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from scenescope.app.assistant_words import Target, Vocabulary
+from scenescope.app.assistant.words import Target, Vocabulary
 
 __all__ = ["Intent", "Query", "normalised", "order_of", "parse"]
 

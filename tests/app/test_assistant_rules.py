@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from scenescope.app.assistant import MAX_MESSAGES, Assistant, facts_of
-from scenescope.app.assistant_grammar import Intent, order_of, parse
-from scenescope.app.assistant_phrases import duration
-from scenescope.app.assistant_rules import HELP, LABEL, NOT_UNDERSTOOD, Facts, RulesProvider
-from scenescope.app.assistant_words import vocabulary
+from scenescope.app.assistant.grammar import Intent, order_of, parse
+from scenescope.app.assistant.phrases import duration
+from scenescope.app.assistant.rules import HELP, LABEL, NOT_UNDERSTOOD, Facts, RulesProvider
+from scenescope.app.assistant.words import vocabulary
 from scenescope.models import AssistantError, Tracks
 from scenescope.models.language import (
     Done,

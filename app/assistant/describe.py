@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scenescope.app.assistant_phrases import (
+from scenescope.app.assistant.phrases import (
     EMPTY,
     MAX_EVIDENCE,
     Answer,
@@ -14,7 +14,7 @@ from scenescope.app.assistant_phrases import (
     place,
     tags,
 )
-from scenescope.app.assistant_words import Vocabulary
+from scenescope.app.assistant.words import Vocabulary
 from scenescope.models.language import Evidence, media_time
 from scenescope.pipelines.scene_state import SceneEvent, SceneEventKind, SceneState
 

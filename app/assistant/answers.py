@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from scenescope.app.assistant_grammar import Query
-from scenescope.app.assistant_phrases import (
+from scenescope.app.assistant.grammar import Query
+from scenescope.app.assistant.phrases import (
     EMPTY,
     MAX_EVIDENCE,
     Answer,
@@ -21,7 +21,7 @@ from scenescope.app.assistant_phrases import (
     place,
     tags,
 )
-from scenescope.app.assistant_words import Target, Vocabulary, joined
+from scenescope.app.assistant.words import Target, Vocabulary, joined
 from scenescope.models.language import Evidence
 from scenescope.pipelines.scene_state import LabelMemory, SceneState, SceneTrack
 
