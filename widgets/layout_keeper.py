@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QByteArray, QCoreApplication, QEvent, QObject, Qt, Slot
+from PySide6.QtCore import QByteArray, QObject, Qt, Slot
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from scenescope.widgets.actions import ActionSet
@@ -50,10 +50,8 @@ class LayoutKeeper(QObject):
         columns: dict[Qt.DockWidgetArea, list[QDockWidget]] = {}
         for dock in self.docks.values():
             columns.setdefault(self._window.dockWidgetArea(dock), []).append(dock)
-        for column in columns.values():
-            # One column after the other: Qt takes only the last of two requests that wait for the same layout.
-            self._window.resizeDocks(column[:1], [DOCK_WIDTH], Qt.Orientation.Horizontal)
-            QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)
+        heads = [column[0] for column in columns.values()]
+        self._window.resizeDocks(heads, [DOCK_WIDTH] * len(heads), Qt.Orientation.Horizontal)
         for column in columns.values():
             heights = [UPPER_HEIGHT, *[LOWER_HEIGHT] * (len(column) - 1)]
             self._window.resizeDocks(column, heights, Qt.Orientation.Vertical)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from PySide6.QtCore import QSize, Qt, Slot
 from PySide6.QtGui import QAction, QCloseEvent, QColor, QDragEnterEvent, QDropEvent, QKeyEvent, QShowEvent
@@ -43,6 +44,8 @@ from scenescope.widgets.viewport import Viewport
 
 __all__ = ["MainWindow"]
 
+Choice = TypeVar("Choice", ThemeChoice, DisplayMode)
+
 TITLE = "Scenescope"
 OVERLAY_PARTS = ("boxes", "labels", "trails", "masks", "keypoints")
 STOP_WITHIN_S = 5.0
@@ -80,11 +83,12 @@ class MainWindow(QMainWindow):
         self._closed = False
         self.setWindowTitle(TITLE)
         self.setAcceptDrops(True)
+        self.resize(1440, 900)
         self.setDockOptions(QMainWindow.DockOption.AllowTabbedDocks | QMainWindow.DockOption.AllowNestedDocks)
 
         app = QApplication.instance()
         assert isinstance(app, QApplication)
-        self.theme = Theme(app, ThemeChoice(self.settings.get("theme", ThemeChoice.SYSTEM.value)), self)
+        self.theme = Theme(app, _remembered(self.settings, "theme", ThemeChoice.SYSTEM), self)
         lister = camera_lister or _list_cameras
         self.actions_ = ActionSet(self)
         self.bridge = EngineBridge(engine, self)
@@ -124,6 +128,8 @@ class MainWindow(QMainWindow):
 
     def _lay_out(self, more: list[QAction]) -> None:
         actions = self.actions_
+        # Before buttons are made of them: without a picture they would be as wide as their words.
+        actions.tint(self.theme.colours)
         for action in actions:
             (self.stages if action.spec.scope == "stages" else self).addAction(action)
         centre = QWidget()
@@ -153,8 +159,6 @@ class MainWindow(QMainWindow):
         bottom.setSizeGripEnabled(False)
         bottom.addPermanentWidget(self.status, 1)
         keeper.hide_when_presenting(self.menuBar(), self.toolbar, self.playback_bar, bottom)
-        self.resize(1440, 900)
-        self.setAnimated(False)
 
     def _connect(self) -> None:
         bridge, notices = self.bridge, self.notices
@@ -192,7 +196,7 @@ class MainWindow(QMainWindow):
             on = bool(self.settings.get(f"overlay.{part}", True))
             self.actions_.check(f"overlay.{part}", on)
             self.set_overlay_part(part, on)
-        self.set_mode(DisplayMode(self.settings.get("view.mode", DisplayMode.AUTO.value)))
+        self.set_mode(_remembered(self.settings, "view.mode", DisplayMode.AUTO))
         self.layout_keeper.restore_geometry()
 
     # What the user can do ----------------------------------------------------------------------------------------
@@ -254,18 +258,15 @@ class MainWindow(QMainWindow):
     @Slot()
     def _show_picture(self) -> None:
         picture = self.bridge.picture
-        if picture is None or not self.playback_is_current:
-            return
-        self.viewport.show_picture(picture)
-        self.playback_bar.show_position(picture.pts_s)
-
-    @property
-    def playback_is_current(self) -> bool:
-        """False once the source was stopped: a picture that is still on its way is not wanted then."""
-        return self.engine.running
+        # Once the source was stopped, a picture that is still on its way is not wanted.
+        if picture is not None and self.engine.running:
+            self.viewport.show_picture(picture)
+            self.playback_bar.show_position(picture.pts_s)
 
     @Slot(object)
     def _show_stats(self, stats: Stats) -> None:
+        if not self.engine.running:
+            return
         picture = self.bridge.picture
         self.status.show_stats(stats, self.bridge.painted())
         self.status.show_overlay(picture)
@@ -287,14 +288,14 @@ class MainWindow(QMainWindow):
         # The engine's wish may be newer than the news of it; a slider must not jump back for a moment.
         spec = self.engine.spec
         self.stages.show_pipeline(spec, change.stages)
-        self.status.show_devices(spec, change.stages)
+        self.status.show_devices(spec, change.stages, self.engine.running)
         self._update_actions()
 
     @Slot(object)
     def _show_source(self, state: SourceState) -> None:
         info, phase = state.info, state.phase
         self.playback_bar.show_state(state)
-        name = info.name if info else Path(self.playback.text).name or self.playback.text
+        name = info.name if info else self.playback.name
         running = phase not in (SourcePhase.STOPPED, SourcePhase.FAILED)
         self.setWindowTitle(f"{name} - {TITLE}" if running and name else TITLE)
         words = [name, f"{info.size_wh[0]} x {info.size_wh[1]}", f"{info.rate_hz:.4g} fps", info.detail] if info else []
@@ -306,13 +307,15 @@ class MainWindow(QMainWindow):
             self.viewport.empty.say()
         if phase is SourcePhase.STOPPED:
             self._forget_picture()
+            # The stages were closed with the source, of which nothing else tells.
+            self._show_pipeline(PipelineChanged(self.engine.spec, self.engine.stage_states))
         self._update_actions()
 
     @Slot()
     def _source_replaced(self) -> None:
         self.notices.source_banner.hide()
         self._forget_picture()
-        self.viewport.empty.say("Opening...", Path(self.playback.text).name)
+        self.viewport.empty.say("Opening...", self.playback.name)
         self.help.recent = self.playback.recent
 
     def _forget_picture(self) -> None:
@@ -408,6 +411,14 @@ class MainWindow(QMainWindow):
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
+
+
+def _remembered(settings: Settings, key: str, default: Choice) -> Choice:
+    """A choice as it was remembered; the default when what was remembered is none of the choices any more."""
+    try:
+        return type(default)(settings.get(key, default.value))
+    except ValueError:
+        return default
 
 
 def _list_cameras() -> list[DeviceInfo]:

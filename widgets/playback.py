@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from PySide6.QtCore import QObject, Signal, Slot
 
@@ -68,6 +69,13 @@ class Playback(QObject):
         # A film plays at its own rate here; a run without a window would take it as fast as it goes.
         self._engine.start(source, paced=not source.live)
         self.source_changed.emit()
+
+    @property
+    def name(self) -> str:
+        """What to call the source before it is open; of an address only the host, as the rest may be secret."""
+        if "://" in self.text:
+            return urlsplit(self.text).hostname or "stream"
+        return Path(self.text).name or self.text
 
     @Slot()
     def open_demo(self) -> None:

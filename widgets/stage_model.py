@@ -62,8 +62,6 @@ class StageRow:
             return self.state.message or _WORDS[self.state.phase]
         if problem := device_problem(self.spec, self.state):
             return problem
-        if self.state.phase is StagePhase.READY and self.info:
-            return self.info.group
         return _WORDS[self.state.phase]
 
     @property

@@ -97,13 +97,13 @@ class StatusStrip(QWidget):
         self.source.setText(words)
         self.source.setToolTip(words)
 
-    def show_devices(self, spec: PipelineSpec, states: Sequence[StageState]) -> None:
+    def show_devices(self, spec: PipelineSpec, states: Sequence[StageState], running: bool) -> None:
         """Show where the networks run, and say so when one was meant to run elsewhere."""
         by_id = {state.stage_id: state for state in states}
         ready = [state for state in states if state.phase is StagePhase.READY and state.device]
         problems = [p for stage in spec.stages if (s := by_id.get(stage.id)) and (p := device_problem(stage, s))]
         names = list(dict.fromkeys(state.device for state in ready))
-        text = ("! " if problems else "") + (", ".join(names) or "no network")
+        text = ("! " if problems else "") + (", ".join(names) or ("CPU" if running else "idle"))
         tip = "\n".join(problems or [f"{state.stage_id} runs on {state.device}" for state in ready])
         level = "bad" if problems else ""
         self.device.setToolTip(tip or "No stage of the pipeline uses a network")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
@@ -96,7 +98,8 @@ def _luminance(colour: str) -> float:
 
 def colours_of(widget: QWidget) -> Colours:
     """The set that a widget is shown in, read from its palette: painted parts follow the theme by themselves."""
-    return DARK if widget.palette().color(QPalette.ColorRole.Window).lightness() < 128 else LIGHT
+    # The text's colour: a style sheet may have made the ground transparent, which is black.
+    return DARK if widget.palette().color(QPalette.ColorRole.WindowText).lightness() > 110 else LIGHT
 
 
 def palette(colours: Colours) -> QPalette:
@@ -135,6 +138,7 @@ def palette(colours: Colours) -> QPalette:
 def stylesheet(colours: Colours) -> str:
     """What a palette cannot say: spacing, round corners, flat docks."""
     c = colours
+    chevron = Path(str(files("scenescope.resources").joinpath("themes", "chevron.svg"))).as_posix()
     return f"""
 QMainWindow, QDialog {{ background: {c.window}; }}
 QMainWindow::separator {{ background: {c.window}; width: 6px; height: 6px; }}
@@ -179,6 +183,8 @@ QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QPlainTextEdit:focus, QCo
   border: 1px solid {c.accent}; }}
 QDoubleSpinBox::up-button, QDoubleSpinBox::down-button, QSpinBox::up-button, QSpinBox::down-button {{ width: 0; }}
 QComboBox {{ background: {c.field}; border: 1px solid {c.line}; border-radius: 5px; padding: 3px 8px; }}
+QComboBox::drop-down {{ border: none; width: 22px; }}
+QComboBox::down-arrow {{ image: url("{chevron}"); width: 11px; height: 11px; }}
 QComboBox QAbstractItemView {{ background: {c.panel}; border: 1px solid {c.line};
   selection-background-color: {c.accent_soft}; selection-color: {c.text}; }}
 QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {c.line}; }}

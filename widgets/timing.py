@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 from typing_extensions import override
@@ -67,6 +67,7 @@ class TimingBars(QWidget):
             return
         width = self.width() - 2 * PAD
         most = max(max(one.p95_ms for _, one in self.rows), self.budget_ms * 1.08, 1.0)
+        mark = PAD + width * self.budget_ms / most
         top = PAD
         for title, one in self.rows:
             painter.setFont(self.font())
@@ -86,16 +87,17 @@ class TimingBars(QWidget):
             painter.drawRoundedRect(QRectF(PAD, bar_top + 2, max(width * one.p95_ms / most, 4), 4), 2, 2)
             painter.setBrush(QColor(colours.warning if slow else colours.accent))
             painter.drawRoundedRect(QRectF(PAD, bar_top, max(width * one.p50_ms / most, 4), 8), 4, 4)
+            if self.budget_ms:
+                painter.setPen(QPen(QColor(colours.text), 1.4))
+                painter.drawLine(QLineF(mark, bar_top - 3, mark, bar_top + 11))
             top += self._row_height() + ROW_GAP
         if self.budget_ms:
-            x = PAD + width * self.budget_ms / most
-            painter.setPen(QPen(QColor(colours.text), 1, Qt.PenStyle.DashLine))
-            painter.drawLine(int(x), PAD + metrics.height(), int(x), top - ROW_GAP)
             painter.setFont(small)
             painter.setPen(QColor(colours.muted))
             text = f"{self.budget_ms:.0f} ms between pictures"
             wide = QFontMetrics(small).horizontalAdvance(text)
-            painter.drawText(int(min(max(x - wide / 2, PAD), self.width() - PAD - wide)), top + metrics.ascent(), text)
+            left = min(max(mark - wide / 2, PAD), self.width() - PAD - wide)
+            painter.drawText(QPointF(left, top + metrics.ascent()), text)
 
 
 class TimingPanel(QFrame):

@@ -49,7 +49,6 @@ class NanoDet(VisionModel):
         # (x - mean) / std as one multiply-add per channel, into a plane that OpenCV fills.
         self._gain = 1.0 / STD_BGR
         self._bias = -MEAN_BGR / STD_BGR
-        self._session.warm_up()
         self._by_cells = self._outputs_by_cells()
 
     def device(self) -> str:
@@ -122,8 +121,9 @@ class NanoDet(VisionModel):
 
     def _outputs_by_cells(self) -> list[tuple[str, str]]:
         """Names of the score and box outputs of each stride, told by their shapes, not by names of an exporter."""
-        zeros = {self._input: np.zeros((1, 3, self._side, self._side), np.float32)}
-        shapes = {name: value.reshape(-1, value.shape[-1]).shape for name, value in self._session.run(zeros).items()}
+        # The run on zeros is also the warm-up: the first picture need not wait for lazy set-up.
+        outputs = self._session.run_on_zeros()
+        shapes = {name: value.reshape(-1, value.shape[-1]).shape for name, value in outputs.items()}
         found = []
         for stride in STRIDES:
             cells = (self._side // stride) ** 2

@@ -75,10 +75,10 @@ class OnnxSession:
         first: str = self._session.get_providers()[0]
         return first.removesuffix("ExecutionProvider").replace("Tensorrt", "TensorRT")
 
-    def warm_up(self, **dtypes: type) -> None:
-        """Run once on zeros, so that the first picture does not wait for lazy set-up."""
+    def run_on_zeros(self) -> dict[str, NDArray[Any]]:
+        """Outputs for float32 inputs of zeros, with 1 for every size that is not fixed: a warm-up and a look."""
         shapes = {n: tuple(d if isinstance(d, int) else 1 for d in s) for n, s in self.input_shapes.items()}
-        self.run({name: np.zeros(shape, dtypes.get(name, np.float32)) for name, shape in shapes.items()})
+        return self.run({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
 
 
 def _providers(device: str, available: list[str]) -> list[str]:

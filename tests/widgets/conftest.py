@@ -1,0 +1,99 @@
+"""A window over a real engine, with public fakes for stages and sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from scenescope.models import SourceError
+from scenescope.pipelines import DeviceFormat, DeviceInfo, PipelineSpec, Source
+from scenescope.pipelines.engine import Engine
+from scenescope.pipelines.fakes import FakeSource, fake_registry
+from scenescope.widgets.main_window import MainWindow
+from scenescope.widgets.settings import MemorySettings
+
+CAMERAS = [
+    DeviceInfo("cam-1", "Desk camera", (DeviceFormat((1280, 720), 30.0), DeviceFormat((640, 480), 60.0)), True),
+    DeviceInfo("cam-2", "Door camera"),
+]
+
+
+@pytest.fixture(autouse=True)
+def plain_application(qapp: QApplication) -> Iterator[None]:
+    """Leave the application dressed as it was found."""
+    palette, sheet = qapp.palette(), qapp.styleSheet()
+    yield
+    qapp.setStyleSheet(sheet)
+    qapp.setPalette(palette)
+
+
+def open_fake(text: str, **options: Any) -> Source:
+    """Sources of these tests: "film", "live", a missing file, or nothing at all."""
+    if text == "film":
+        return FakeSource(count=600, size_wh=(320, 180), rate_hz=60)
+    if text in ("live", "demo") or text.startswith("webcam:"):
+        return FakeSource(count=None, size_wh=(320, 180), rate_hz=60, live=True)
+    if text == "broken":
+        return FakeSource(count=10, fail_at=(0,))
+    raise SourceError(f"'{text}' is neither a file nor a source that is known.", hint="Try 'demo'.", permanent=True)
+
+
+MakeWindow = Callable[..., MainWindow]
+
+
+@pytest.fixture
+def make_window(qtbot: Any) -> Iterator[MakeWindow]:
+    """Make windows that are closed at the end, with everything behind them."""
+    made: list[MainWindow] = []
+
+    def make(spec: PipelineSpec | None = None, settings: MemorySettings | None = None, **more: Any) -> MainWindow:
+        registry = fake_registry()
+        engine = Engine(spec or PipelineSpec().added("boxes"), registry=registry)
+        window = MainWindow(
+            engine,
+            settings or MemorySettings(),
+            registry=registry,
+            open_source=open_fake,
+            camera_lister=lambda: CAMERAS,
+            **more,
+        )
+        made.append(window)
+        window.resize(1200, 800)
+        window.show()
+        qtbot.waitExposed(window)
+        return window
+
+    yield make
+    for window in made:
+        window.close()
+        window.deleteLater()
+    made.clear()
+
+
+@pytest.fixture
+def window(make_window: MakeWindow) -> MainWindow:
+    """A window whose pipeline reports one box."""
+    return make_window()
+
+
+@pytest.fixture
+def playing(window: MainWindow, qtbot: Any) -> MainWindow:
+    """The same, with a film held at a picture in which a box was found."""
+    window.open_source_text("film")
+    qtbot.waitUntil(lambda: bool(window.viewport.objects), timeout=10_000)
+    window.engine.pause()
+    qtbot.waitUntil(lambda: window.playback.phase == "paused", timeout=5_000)
+    settle(window, qtbot)
+    return window
+
+
+def settle(window: MainWindow, qtbot: Any) -> None:
+    """Wait until the display has nothing new to show."""
+    quiet = 0
+    while quiet < 3:
+        before = window.engine.display.composed
+        qtbot.wait(60)
+        quiet = quiet + 1 if window.engine.display.composed == before else 0
