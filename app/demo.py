@@ -62,18 +62,20 @@ def show_demo(
     failure: list[SinkError] = []
     waited_s = 0.0
 
-    def end() -> None:
+    def look() -> None:
         nonlocal waited_s
         if window.viewport.picture is None and waited_s < FIRST_PICTURE_WITHIN_S:
             waited_s += 0.1
-            QTimer.singleShot(100, end)
+            QTimer.singleShot(100, look)
             return
-        if screenshot is not None and not window.grab().save(str(screenshot), "PNG"):
-            failure.append(SinkError(f"Cannot write {screenshot}.", hint="Choose another file."))
-        window.close()
+        try:
+            if screenshot is not None and not window.grab().save(str(screenshot), "PNG"):
+                failure.append(SinkError(f"Cannot write {screenshot}.", hint="Choose another file."))
+        finally:
+            window.close()
 
     if by_itself:
-        QTimer.singleShot(round((seconds or SCREENSHOT_AFTER_S) * 1000), end)
+        QTimer.singleShot(round((seconds or SCREENSHOT_AFTER_S) * 1000), look)
     try:
         code = desktop.run(application)
     finally:

@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from PySide6.QtCore import QCoreApplication, QEvent, QLoggingCategory, QSocketNotifier
+from PySide6.QtCore import (
+    QCoreApplication,
+    QEvent,
+    QLoggingCategory,
+    QMessageLogContext,
+    QSocketNotifier,
+    QtMsgType,
+    qInstallMessageHandler,
+)
 from PySide6.QtWidgets import QApplication
 
 from scenescope.app.assistant import Assistant, facts_of
@@ -80,12 +88,19 @@ def make_application() -> QApplication:
     neutralise_opencv_qt()
     # Which sound servers are missing is of no interest here.
     QLoggingCategory.setFilterRules("qt.multimedia.*=false")
+    qInstallMessageHandler(_print_qt_message)
     application = QApplication.instance() or QApplication(["scenescope"])
     assert isinstance(application, QApplication)
     application.setApplicationName("scenescope")
     application.setApplicationDisplayName("Scenescope")
     application.setDesktopFileName("scenescope")
     return application
+
+
+def _print_qt_message(kind: QtMsgType, context: QMessageLogContext, message: str) -> None:
+    # Said of every window that is drawn into memory, and without consequence there.
+    if "does not support propagateSizeHints" not in message:
+        print(message, file=sys.stderr)
 
 
 def show_window(source: str | None, pipeline: str | None) -> int:
@@ -151,11 +166,12 @@ def _closed_by_signal(close: Callable[[], object]) -> Iterator[None]:
     notifier = QSocketNotifier(reader.fileno(), QSocketNotifier.Type.Read)
 
     def woken() -> None:
-        # The handler below has run by now; reading only empties the line.
-        reader.recv(64)
+        # Closed here, not in the handler, which may run in the middle of painting.
+        if any(number in handlers for number in reader.recv(64)):
+            close()
 
     notifier.activated.connect(woken)
-    handlers = {number: signal.signal(number, lambda *_: close()) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
     wakeup_fd = signal.set_wakeup_fd(writer.fileno())
     try:
         yield

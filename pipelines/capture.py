@@ -26,7 +26,8 @@ class Capture:
 
     Args:
         source: not open yet.
-        paced: True to play a file at its own rate, and to wait at its end for a jump back; a live source has its own.
+        paced: True to play a file at its own rate; a live source has its own.
+        holds_at_end: True to wait at the end of a file for a jump back.
         deliver: takes each frame; may wait; raises ``Closed`` to end the capture.
         on_open: called with the source's description before its first frame.
         on_state: told of every change.
@@ -39,6 +40,7 @@ class Capture:
         source: Source,
         *,
         paced: bool,
+        holds_at_end: bool,
         deliver: Callable[[Frame], None],
         on_open: Callable[[SourceInfo], None],
         on_state: Callable[[SourceState], None],
@@ -50,7 +52,7 @@ class Capture:
         self.captured = 0
         self.info: SourceInfo | None = None
         self._paced = paced and not source.live
-        self.holds_at_end = self._paced
+        self.holds_at_end = holds_at_end and not source.live
         self._deliver = deliver
         self._on_open = on_open
         self._on_state = on_state

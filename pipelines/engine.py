@@ -133,7 +133,8 @@ class Engine:
         Args:
             source: not open yet.
             policy: by default the newest frame for live sources, every frame for all else.
-            paced: play a file at its own rate; else as fast as it goes.
+            paced: play a file at its own rate, and wait at its end for a jump back unless headless; else read it as
+                fast as it goes.
             await_stages: hold the first frame until the stages are loaded; by default when every frame counts.
         """
         policy = policy or (DropPolicy.NEWEST if source.live else DropPolicy.EVERY_FRAME)

@@ -108,6 +108,7 @@ class Session:
         self.capture = Capture(
             source,
             paced=paced,
+            holds_at_end=paced and not headless,
             deliver=self._deliver,
             on_open=self._opened,
             on_state=self._source_changed,
