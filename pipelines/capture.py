@@ -46,7 +46,7 @@ class Capture:
         on_state: Callable[[SourceState], None],
         on_fault: Callable[[EngineFault], None],
         on_seek: Callable[[], None],
-        wait_for: Callable[[], None] = lambda: None,
+        wait_for: Callable[[], None] | None = None,
     ) -> None:
         self.source = source
         self.captured = 0
@@ -113,7 +113,8 @@ class Capture:
 
     def _run(self) -> None:
         try:
-            self._wait_for()
+            if self._wait_for is not None:
+                self._wait_for()
             phase = self._read_all()
             self._tell(phase)
         except Closed:

@@ -65,6 +65,7 @@ class Engine:
         self._spec = PipelineSpec()
         self._sinks = list(sinks)
         self._session: Session | None = None
+        self._ending: Session | None = None
         self._listeners: list[Callable[[EngineEvent], None]] = []
         self._displaying = False
         self.apply(spec or PipelineSpec())
@@ -139,10 +140,9 @@ class Engine:
         """
         policy = policy or (DropPolicy.NEWEST if source.live else DropPolicy.EVERY_FRAME)
         with self._lock:
-            old = self._session
-            if old is not None:
-                old.mute()
-                old.stop()
+            if self._session is not None:
+                self._session.end()
+                self._ending = self._session
             if not self._displaying and not self._headless:
                 self.display.start()
                 self._displaying = True
@@ -155,7 +155,7 @@ class Engine:
                 registry=self._registry,
                 display=self.display,
                 publish=self._publish,
-                after=old,
+                after=self._ending,
                 await_stages=policy == DropPolicy.EVERY_FRAME if await_stages is None else await_stages,
                 budget=self._budget,
                 headless=self._headless,
@@ -185,19 +185,25 @@ class Engine:
             session.capture.seek(pts_s)
 
     def stop(self, timeout_s: float = 5.0) -> bool:
-        """End everything, from any state; True when every thread has ended in time. The engine can be started again."""
+        """End everything, from any state; the engine can be started again.
+
+        What takes longer than ``timeout_s`` (a stage that hangs, a recorder that writes on) ends by itself later.
+
+        Returns:
+            True when every thread has ended in time.
+        """
         deadline_s = time.monotonic() + timeout_s
         with self._lock:
             session, self._session = self._session, None
             displaying, self._displaying = self._displaying, False
         ended = True
         if session is not None:
-            session.mute()
-            session.stop()
-            ended = session.join(deadline_s)
+            session.end()
+            self._ending = session
             state = session.source_state
             if state.phase not in (SourcePhase.ENDED, SourcePhase.FAILED):
                 self._publish(SourceState(SourcePhase.STOPPED, state.info))
+            ended = session.ended.wait(timeout_s) and session.ended_clean
         if displaying:
             ended = self.display.stop(deadline_s) and ended
         return ended

@@ -56,6 +56,7 @@ class FakeSource(Source):
 
     def open(self) -> SourceInfo:
         self.opened += 1
+        self._interrupted.clear()
         self._started_s = time.monotonic() - self._next / self._rate_hz
         if not self.live:
             self._next = 0

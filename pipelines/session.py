@@ -40,6 +40,10 @@ from scenescope.pipelines.steps import EmitStep, PrepareStep, SideStep, StageSte
 __all__ = ["Session"]
 
 STATS_EVERY_S = 0.25
+# A thread that has not ended by then hangs in a driver or a library, and is left behind.
+END_WITHIN_S = 60.0
+# How long a new source waits for an old one that may hold the same camera.
+AFTER_WITHIN_S = 10.0
 WATCH_EVERY_S = 0.05
 HEADLESS_PATIENCE_S = 60.0
 
@@ -84,6 +88,8 @@ class Session:
         self.latest: Frame | None = None
         self.source_state = SourceState(SourcePhase.OPENING)
         self.finished = threading.Event()
+        self.ended = threading.Event()
+        self.ended_clean = False
         complete = policy.kind is DropKind.EVERY_FRAME
         self.budget = budget or (ThreadBudget.for_throughput() if complete else ThreadBudget.for_latency())
         self._inline = complete or headless
@@ -114,7 +120,7 @@ class Session:
             on_state=self._source_changed,
             on_fault=self._publish,
             on_seek=self.flow.intake.clear,
-            wait_for=(lambda: after.join(time.monotonic() + 10)) if after else (lambda: None),  # type: ignore[arg-type]
+            wait_for=after.wait_ended if after else None,
         )
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
 
@@ -128,30 +134,33 @@ class Session:
         self.capture.start()
         self._supervisor.start()
 
-    def stop(self) -> None:
-        """Tell every thread to end; does not wait."""
+    def end(self) -> None:
+        """Publish nothing more, and let every thread end; does not wait: see ``ended``."""
+        self._muted = True
         self._stopping.set()
         self.capture.stop()
         self.flow.stop()
         for lane in list(self._lanes.values()):
             lane.stop()
+        threading.Thread(target=self._join, name="ending", daemon=True).start()
 
-    def mute(self) -> None:
-        """Publish nothing more: a newer session has the word."""
-        self._muted = True
+    def wait_ended(self) -> None:
+        """Wait until the device may be opened by another session."""
+        self.ended.wait(AFTER_WITHIN_S)
 
-    def join(self, deadline_s: float) -> bool:
-        """Wait until ``deadline_s`` on the monotonic clock for all threads; True when all have ended."""
-        ended = [self.capture.join(deadline_s), self.flow.join(deadline_s)]
-        ended += [lane.join(deadline_s) for lane in self._lanes.values()]
-        ended.append(self._finish_sinks(deadline_s))
+    def _join(self) -> None:
+        """Wait for all threads, in the order of the frames, and release what they used."""
+        deadline_s = time.monotonic() + END_WITHIN_S
+        clean = [self.capture.join(deadline_s), self.flow.join(deadline_s)]
+        clean += [lane.join(deadline_s) for lane in self._lanes.values()]
+        clean.append(self._finish_sinks(deadline_s))
         closers = [host.close() for host in self._hosts]
         for thread in [self._supervisor, *self._loads, *(c for c in closers if c)]:
-            if thread.ident is not None and thread is not threading.current_thread():
-                thread.join(max(deadline_s - time.monotonic(), 0.01))
-                ended.append(not thread.is_alive())
+            thread.join(max(deadline_s - time.monotonic(), 0.01))
+            clean.append(not thread.is_alive())
+        self.ended_clean = all(clean)
         self.finished.set()
-        return all(ended)
+        self.ended.set()
 
     def _opened(self, info: SourceInfo) -> None:
         """On the capture thread, once, before the first frame: now the stages can be told what they will see."""

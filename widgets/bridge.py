@@ -83,7 +83,7 @@ class EngineBridge(QObject):
     def close(self) -> None:
         """Hear nothing more; call it before the engine's last events could reach a deleted object."""
         self._unsubscribe()
-        self.engine.display.on_picture = _ignore
+        self.engine.display.on_picture = None
         with self._lock:
             self._closed = True
             self._calls.clear()
@@ -170,7 +170,3 @@ class EngineBridge(QObject):
         """What reached the screen so far; ask a few times a second, the rate is taken between the calls."""
         p50_ms, p95_ms = self._painted_age.percentiles()
         return PaintedStats(self._painted, self._painted_rate.update(self._painted), p50_ms, p95_ms)
-
-
-def _ignore() -> None:
-    """Stands where a listener was."""

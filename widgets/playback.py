@@ -128,8 +128,8 @@ class Playback(QObject):
 
     @Slot()
     def stop(self) -> None:
-        """End the source."""
-        self._engine.stop()
+        """End the source. What hangs in it is left to end by itself: the window must not wait."""
+        self._engine.stop(timeout_s=0)
 
     @Slot()
     def toggle_pause(self) -> None:

@@ -18,13 +18,21 @@ Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    """Runs ``scenescope`` as its own process, with settings of its own; returns what subprocess.run returns."""
+def environment(tmp_path: Path) -> dict[str, str]:
+    """This environment, with settings in a folder of its own."""
+    folders = {"SCENESCOPE_CONFIG_DIR": str(tmp_path / "config"), "SCENESCOPE_DATA_DIR": str(tmp_path / "data")}
+    return {**os.environ, **folders}
 
-    def call(*args: str | Path, timeout_s: float = 120, **environment: str | None) -> subprocess.CompletedProcess[str]:
+
+@pytest.fixture
+def cli(environment: dict[str, str]) -> Cli:
+    """Runs ``scenescope`` as its own process; keyword arguments change variables, None removes one."""
+
+    def call(*args: str | Path, timeout_s: float = 120, **changes: str | None) -> subprocess.CompletedProcess[str]:
+        changed = {**environment, **changes}
         return subprocess.run(
             [sys.executable, "-m", "scenescope.app", *map(str, args)],
-            env=clean_environment(tmp_path, **environment),
+            env={name: value for name, value in changed.items() if value is not None},
             capture_output=True,
             text=True,
             timeout=timeout_s,
@@ -32,13 +40,6 @@ def cli(tmp_path: Path) -> Cli:
         )
 
     return call
-
-
-def clean_environment(folder: Path, **changes: str | None) -> dict[str, str]:
-    """This environment with settings in ``folder``, and variables changed, or removed where None is given."""
-    settings = {"SCENESCOPE_CONFIG_DIR": str(folder / "config"), "SCENESCOPE_DATA_DIR": str(folder / "data")}
-    merged: dict[str, str | None] = {**os.environ, **settings, **changes}
-    return {name: value for name, value in merged.items() if value is not None}
 
 
 def make_film(path: Path, times_s: list[float], clock: Fraction, size_wh: tuple[int, int] = (160, 120)) -> Path:
@@ -71,10 +72,3 @@ def uneven_film(tmp_path: Path) -> Path:
     steps = np.random.default_rng(0).integers(300, 9000, 59)
     times_s = [0.0, *(np.cumsum(steps) / 90000).tolist()]
     return make_film(tmp_path / "uneven.mp4", times_s, Fraction(1, 90000))
-
-
-def times_of(path: Path) -> list[Fraction]:
-    """When each picture of a film is shown, since the first one, in seconds."""
-    with av.open(path) as container:
-        times = [frame.pts * frame.time_base for frame in container.decode(video=0)]
-    return [time - times[0] for time in times]

@@ -593,6 +593,32 @@ def test_stop_is_clean_from_any_state(make, when):
     assert engine.wait(10), "it can be started again"
 
 
+def test_stopping_does_not_wait_for_a_stage_that_hangs_unless_asked_to(make):
+    engine, watch = make(("gate", {"at": 3}))
+    engine.start(FakeSource(None, live=True, rate_hz=100))
+    watch.wait_for(lambda: any(e.index == 2 for e in watch.of(FrameReady)))
+    started_s = time.monotonic()
+    assert not engine.stop(timeout_s=0)
+    assert time.monotonic() - started_s < 0.4, "the stage hangs for 30 s, its patience is half a second"
+    assert watch.of(SourceState)[-1].phase is SourcePhase.STOPPED
+    Gate.opened.set()
+    again = FakeSource(3)
+    engine.start(again)
+    assert engine.wait(10)
+    assert again.opened == 1
+
+
+def test_the_same_source_can_be_started_again(make):
+    sink = CollectingSink()
+    engine, watch = make("boxes", sinks=[sink])
+    source = FakeSource(None, rate_hz=100)
+    engine.start(source, paced=True)
+    watch.wait_for(lambda: len(sink.indices) > 5)
+    engine.start(source, paced=True)
+    watch.wait_for(lambda: sink.indices.count(0) == 2)
+    assert source.opened == 2
+
+
 def test_a_new_source_waits_until_the_old_one_has_let_go(make):
     engine, watch = make("boxes")
     first, second = FakeSource(None, live=True, rate_hz=50), FakeSource(None, live=True, rate_hz=50)
