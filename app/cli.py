@@ -19,7 +19,6 @@ from typer.core import TyperGroup
 
 from scenescope.app.environment import check_display, prepare_process
 from scenescope.app.settings import Environment
-from scenescope.models.errors import ScenescopeError
 
 __all__ = ["app", "main"]
 
@@ -81,6 +80,10 @@ stages_app = typer.Typer(help="Steps that a pipeline can have.", no_args_is_help
 app.add_typer(models_app, name="models")
 app.add_typer(stages_app, name="stages")
 
+# The same as scenescope.pipelines.presets.DEFAULT, which is too much to import here.
+DEFAULT_PRESET = "detect-and-track"
+
+Pipeline = Annotated[str, typer.Option(metavar="FILE_OR_PRESET", help="A preset's name, or a pipeline file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 
 
@@ -97,6 +100,7 @@ def main() -> None:
 
 
 def _usage(message: str, hint: str) -> Exception:
+    from scenescope.models.errors import ScenescopeError
 
     return ScenescopeError(message, hint=hint, permanent=True)
 
@@ -127,8 +131,8 @@ def root(
 
 @app.command()
 def gui(
-    source: Annotated[str | None, typer.Argument(help="What to show first: as for 'run'.")] = None,
-    pipeline: Annotated[str | None, typer.Option(help="A preset's name, or a pipeline file.")] = None,
+    source: Annotated[str | None, typer.Argument(metavar="SOURCE", help="What to show first: as for 'run'.")] = None,
+    pipeline: Pipeline = DEFAULT_PRESET,
 ) -> None:
     """Open the window."""
     # Before Qt is imported: where its system libraries are missing, that alone would fail.
@@ -165,10 +169,14 @@ def _size(text: str) -> tuple[int, int]:
 def run(
     source: Annotated[
         str,
-        typer.Argument(help="A video or image file, a folder, an address (rtsp://...), 'webcam', or 'demo'."),
+        typer.Argument(
+            metavar="SOURCE", help="A video or image file, a folder, an address (rtsp://...), 'webcam', or 'demo'."
+        ),
     ],
-    pipeline: Annotated[str, typer.Option(help="A preset's name, or a pipeline file.")] = "detect-and-track",
-    out: Annotated[Path | None, typer.Option(help="Folder for results.jsonl (and annotated.mp4).")] = None,
+    pipeline: Pipeline = DEFAULT_PRESET,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for results.jsonl (and annotated.mp4).")
+    ] = None,
     video: Annotated[bool, typer.Option("--video", help="Write annotated.mp4 too.")] = False,
     policy: Annotated[
         Policy | None,

@@ -296,6 +296,7 @@ def check_video(name: str) -> Findings:
 
 def check_machine(name: str) -> Findings:
     import psutil
+
     from scenescope.models.budget import usable_cores
 
     memory = psutil.virtual_memory()

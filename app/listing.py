@@ -88,6 +88,7 @@ def cameras() -> Rows:
     # Which sound servers are missing is of no interest here.
     QLoggingCategory.setFilterRules("qt.multimedia.*=false")
     from PySide6.QtGui import QGuiApplication
+
     from scenescope.widgets.cameras import list_cameras
 
     application = QGuiApplication.instance() or QGuiApplication(["scenescope"])

@@ -268,7 +268,7 @@ class _Watch:
         self._devices: dict[str, str] = {}
         self._stage_failed = False
         self._said: set[str] = set()
-        self._passing_failures: Counter[str] = Counter()
+        self._stumbles: dict[str, list[str]] = {}
         self._waiting: SimpleQueue[tuple[bool, str, str]] = SimpleQueue()
         engine.subscribe(self._listen)
 
@@ -294,9 +294,10 @@ class _Watch:
                     if stage.phase is StagePhase.UNAVAILABLE:
                         self._fail(stage.message, stage.hint)
             case StageFailed(tripped=True):
+                self._stumbles.pop(event.stage_id, None)
                 self._fail(event.message, event.hint)
             case StageFailed():
-                self._passing_failures[event.message] += 1
+                self._stumbles.setdefault(event.stage_id, []).append(event.message)
             case SinkFailed():
                 self.sink_failed = True
                 self._waiting.put((True, event.message, event.hint))
@@ -327,12 +328,13 @@ class _Watch:
         if self._begun:
             self._progress.update(frames)
 
-    def tell_rest(self, frames: int) -> None:
+    def tell_rest(self, frames_done: int) -> None:
         """The run is over: pass on what is left, and take the bar away."""
-        self.tell(frames)
+        self.tell(frames_done)
         self._progress.end()
-        for message, count in self._passing_failures.items():
-            self._progress.note(f"Warning: on {count} frame{'s' * (count > 1)}: {message}")
+        for stage_id, messages in self._stumbles.items():
+            frames = f"{len(messages)} frame{'s' * (len(messages) > 1)}"
+            self._progress.note(f"Warning: {stage_id} left out {frames}. The last time: {messages[-1]}")
 
     @property
     def seconds(self) -> float:

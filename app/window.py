@@ -103,7 +103,7 @@ def _print_qt_message(kind: QtMsgType, context: QMessageLogContext, message: str
         print(message, file=sys.stderr)
 
 
-def show_window(source: str | None, pipeline: str | None) -> int:
+def show_window(source: str | None, pipeline: str = presets.DEFAULT) -> int:
     """Open the window and stay until it is closed. Call ``check_display`` before this module is imported.
 
     Args:
@@ -114,7 +114,7 @@ def show_window(source: str | None, pipeline: str | None) -> int:
         SpecError: there is no such pipeline.
     """
     environment = Environment.read()
-    spec = presets.load(pipeline or presets.DEFAULT, folder=environment.presets_dir)
+    spec = presets.load(pipeline, folder=environment.presets_dir)
     application = make_application()
     settings = Settings.of_user(environment)
     desktop = Desktop(spec, settings, environment)

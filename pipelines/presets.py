@@ -60,7 +60,9 @@ def load(name_or_path: str | Path, folder: Path | None = None) -> PipelineSpec:
         SpecError: nothing is called so, or the file is not a pipeline; the hint lists the presets.
     """
     text = str(name_or_path)
-    known = {preset.name: preset.spec for preset in (*bundled(), *(in_folder(folder) if folder else ()))}
+    known: dict[str, PipelineSpec] = {
+        preset.name: preset.spec for preset in (*bundled(), *(in_folder(folder) if folder else ()))
+    }
     if text in known:
         return known[text]
     path = Path(text).expanduser()

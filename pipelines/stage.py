@@ -153,6 +153,6 @@ def params_problem(error: ValidationError) -> str:
     """The first complaint of pydantic as one clause: "low: must be at most 255, not 300"."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "value"
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should ")
+    message = first["msg"].removeprefix("Value error, ").replace("Input should ", "must ")
     shown = "" if first["type"] == "missing" else f", not {first['input']!r}"
     return f"{where}: {message}{shown}" if first["type"] != "extra_forbidden" else f"there is no parameter '{where}'"

@@ -81,4 +81,4 @@ def test_a_minute_live_with_a_stage_of_half_a_second(qtbot):
     assert 60 <= analysed <= 2 * SECONDS + 1, "about two a second"
     assert len(ages_s) > 10 * analysed / 2, "raw pictures went on between the analyses"
     assert counts.dropped - before.dropped > SECONDS * 10
-    assert abs((counts.captured - counts.analysed - counts.dropped)) <= 2, "every picture is accounted for"
+    assert abs(counts.captured - counts.analysed - counts.dropped) <= 2, "every picture is accounted for"

@@ -47,8 +47,10 @@ class ActionSpec:
     separated: bool = False
 
 
-def _row(category: str, *columns: str, **more: Any) -> ActionSpec:
-    return ActionSpec(*columns, category=category, **more)
+def _row(
+    category: str, action_id: str, text: str, shortcut: str, handler: str, icon: str, tooltip: str, **more: Any
+) -> ActionSpec:
+    return ActionSpec(action_id, text, shortcut, handler, icon, tooltip, category, **more)
 
 
 # One row, one or two lines: a table is read down its columns.
@@ -110,7 +112,7 @@ def _rows() -> Iterator[ActionSpec]:
     yield _row(menu, "pipeline.open", "&Open pipeline...", "Ctrl+Shift+F", "files.ask_open", "open",
                "Load a pipeline file")
     yield _row(menu, "pipeline.save", "&Save pipeline", "Ctrl+S", "files.save", "save", "Save the pipeline to its file")
-    yield _row(menu, "pipeline.save_as", "Save pipeline &as...", "Ctrl+Shift+S", "files.ask_save", "save",
+    yield _row(menu, "pipeline.save_as", "Save p&ipeline as...", "Ctrl+Shift+S", "files.ask_save", "save",
                "Save the pipeline to another file")
     yield _row(menu, "pipeline.presets", "&Find preset...", "Ctrl+Shift+R", "help.choose_preset", "presets",
                "Choose a ready-made pipeline by typing")

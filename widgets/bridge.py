@@ -87,7 +87,6 @@ class EngineBridge(QObject):
         with self._lock:
             self._closed = True
             self._calls.clear()
-        self._woken.disconnect(self._deliver)
 
     # Any thread --------------------------------------------------------------------------------------------------
 
@@ -125,6 +124,8 @@ class EngineBridge(QObject):
     def _deliver(self) -> None:
         with self._lock:
             self._pending = False
+            if self._closed:
+                return
             source, self._source = self._source, None
             pipeline, self._pipeline = self._pipeline, None
             stats, self._stats = self._stats, None

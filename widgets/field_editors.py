@@ -7,24 +7,22 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-from PySide6.QtCore import QStringListModel, Qt, Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QCompleter,
     QDoubleSpinBox,
-    QHBoxLayout,
     QLabel,
-    QLineEdit,
     QPushButton,
     QSlider,
     QWidget,
 )
 from typing_extensions import override
 
+from scenescope.widgets.field_editor import FieldEditor
 from scenescope.widgets.param_fields import FieldKind, ParamField
+from scenescope.widgets.text_editors import NamesEditor, TextEditor, YamlEditor
 
 __all__ = ["FieldEditor", "make_editor"]
 
@@ -33,35 +31,6 @@ SAME_GESTURE_S = 0.8
 
 MOST_SLIDER_STEPS = 10_000
 _gesture_numbers = itertools.count(1)
-
-
-class FieldEditor(QWidget):
-    """Base of all editors.
-
-    ``edited(value, gesture)`` is told of what the user does, never of ``show_value``; a ``gesture`` that is not None
-    names the drag that the change is a part of.
-    """
-
-    edited = Signal(object, object)
-
-    def __init__(self, field: ParamField, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.field = field
-        self.row = QHBoxLayout(self)
-        self.row.setContentsMargins(0, 0, 0, 0)
-        self.row.setSpacing(8)
-
-    def show_value(self, value: Any) -> None:
-        """Show a value that comes from elsewhere."""
-        raise NotImplementedError
-
-    def _dress(self, widget: QWidget, stretch: int = 0) -> None:
-        widget.setToolTip(self.field.description)
-        widget.setAccessibleName(self.field.title)
-        widget.setAccessibleDescription(self.field.description)
-        self.row.addWidget(widget, stretch)
-        if self.focusProxy() is None:
-            self.setFocusProxy(widget)
 
 
 class _PatientSlider(QSlider):
@@ -218,103 +187,6 @@ class ChoiceEditor(FieldEditor):
     @Slot(int)
     def _chosen(self, index: int) -> None:
         self.edited.emit(self.combo.itemData(index), None)
-
-
-class TextEditor(FieldEditor):
-    """A line of text, taken when Enter is pressed or the focus leaves."""
-
-    def __init__(self, field: ParamField, parent: QWidget | None = None) -> None:
-        super().__init__(field, parent)
-        self.line = QLineEdit()
-        self.line.editingFinished.connect(self._finished)
-        self._dress(self.line, 1)
-
-    @override
-    def show_value(self, value: Any) -> None:
-        if not (self.line.hasFocus() and self.line.isModified()):
-            self.line.setText(self.to_text(value))
-
-    def to_text(self, value: Any) -> str:
-        """How a value is written."""
-        return "" if value is None else str(value)
-
-    def from_text(self, text: str) -> Any:
-        """What was written; raises ``ValueError`` with a sentence when it means nothing."""
-        return text
-
-    @Slot()
-    def _finished(self) -> None:
-        if not self.line.isModified():
-            return
-        self.line.setModified(False)
-        self.edited.emit(self.from_text(self.line.text()), None)
-
-
-class NamesEditor(TextEditor):
-    """Names with commas between them, completed from what is known."""
-
-    def __init__(self, field: ParamField, parent: QWidget | None = None) -> None:
-        super().__init__(field, parent)
-        self.line.setPlaceholderText("all" if "all" in field.description.lower() else "name, name, ...")
-        self._known = QStringListModel(self)
-        self._completer = QCompleter(self._known, self)
-        self._completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self._completer.setFilterMode(Qt.MatchFlag.MatchContains)
-        self._completer.setWidget(self.line)
-        self._completer.activated.connect(self._complete)
-        self.line.textEdited.connect(self._suggest)
-
-    def suggest_from(self, names: Sequence[str]) -> None:
-        """Complete from these names."""
-        if self._known.stringList() != list(names):
-            self._known.setStringList(list(names))
-
-    @override
-    def to_text(self, value: Any) -> str:
-        return ", ".join(value or ())
-
-    @override
-    def from_text(self, text: str) -> Any:
-        return list(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
-
-    def _last_word(self) -> tuple[int, str]:
-        before = self.line.text()[: self.line.cursorPosition()]
-        start = before.rfind(",") + 1
-        start += len(before[start:]) - len(before[start:].lstrip())
-        return start, before[start:]
-
-    @Slot()
-    def _suggest(self) -> None:
-        _, word = self._last_word()
-        self._completer.setCompletionPrefix(word)
-        if word and self._completer.completionCount():
-            self._completer.complete()
-        else:
-            self._completer.popup().hide()
-
-    @Slot(str)
-    def _complete(self, name: str) -> None:
-        start, word = self._last_word()
-        text = self.line.text()
-        self.line.setText(f"{text[:start]}{name}{text[start + len(word) :]}")
-        self.line.setCursorPosition(start + len(name))
-        self.line.setModified(True)
-
-
-class YamlEditor(TextEditor):
-    """Any other value, written as a line of YAML; the declaration says whether it is valid."""
-
-    @override
-    def to_text(self, value: Any) -> str:
-        text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
-        return text.removesuffix("\n").removesuffix("...").strip()
-
-    @override
-    def from_text(self, text: str) -> Any:
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError:
-            return text
 
 
 class ShapeEditor(FieldEditor):

@@ -158,7 +158,7 @@ class MainWindow(QMainWindow):
         bottom = self.statusBar()
         bottom.setSizeGripEnabled(False)
         bottom.addPermanentWidget(self.status, 1)
-        keeper.hide_when_presenting(self.menuBar(), self.toolbar, self.playback_bar, bottom)
+        keeper.hide_when_presenting(self.menuBar(), self.toolbar, self.object_info, self.playback_bar, bottom)
 
     def _connect(self) -> None:
         bridge, notices = self.bridge, self.notices

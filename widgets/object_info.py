@@ -22,7 +22,10 @@ SHOW_EVERY_S = 0.2
 
 
 class ObjectInfo(QFrame):
-    """Class, number, confidence, size and place of the chosen object. Hidden while nothing is chosen."""
+    """Class, number, confidence, size and place of the chosen object.
+
+    It keeps its place while nothing is chosen, or the picture would change its size with every click.
+    """
 
     def __init__(self, viewport: Viewport, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -43,6 +46,9 @@ class ObjectInfo(QFrame):
         self._close.setToolTip("Let the object go (Esc in the picture)")
         self._close.setAccessibleName("Let the object go")
         self._close.clicked.connect(self._let_go)
+        policy = self._close.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self._close.setSizePolicy(policy)
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 4, 6, 4)
         row.setSpacing(10)
@@ -50,7 +56,8 @@ class ObjectInfo(QFrame):
         row.addWidget(self.name)
         row.addWidget(self.facts, 1)
         row.addWidget(self._close)
-        self.hide()
+        self._redraw()
+        self.show_nothing()
         viewport.object_selected.connect(self._follow)
 
     @Slot()
@@ -66,8 +73,8 @@ class ObjectInfo(QFrame):
             if self._viewport.selected_track is not None:
                 self.show_missing(self._viewport.selected_track)
             else:
-                self.hide()
                 self._identity = None
+                self.show_nothing()
             return
         identity = (one.label, one.track_id)
         if identity != self._identity:
@@ -99,6 +106,16 @@ class ObjectInfo(QFrame):
         facts.append(f"watched for {watched_for_s:.0f} s")
         self._say(one.label, f"{one.label}{number}", "   ".join(facts))
 
+    @property
+    def chosen(self) -> bool:
+        """True while an object is described."""
+        return not self._close.isHidden()
+
+    def show_nothing(self) -> None:
+        """Nothing is chosen."""
+        self._say("", "", "Point at an object to see what it is, click it to keep it in view.")
+        self._close.hide()
+
     def show_missing(self, track_id: int) -> None:
         """The chosen track is out of sight."""
         name = self.name.text() if f"#{track_id}" in self.name.text() else f"#{track_id}"
@@ -107,16 +124,16 @@ class ObjectInfo(QFrame):
     def _say(self, label: str, name: str, facts: str) -> None:
         if label != self._label:
             self._label = label
-            blue, green, red = colour_of(label) if label else (128, 128, 128)
-            swatch = QPixmap(10, 22)
+            blue, green, red = colour_of(label)
+            swatch = QPixmap(10, 18)
             swatch.fill(QColor(red, green, blue))
             self._swatch.setPixmap(swatch)
         self.name.setText(name)
         self.facts.setText(facts)
         self.setAccessibleDescription(f"{name}: {facts}")
-        if self.isHidden():
-            self._redraw()
-            self.show()
+        self._swatch.setVisible(bool(label))
+        self.name.setVisible(bool(name))
+        self._close.show()
 
     def _redraw(self) -> None:
         self._close.setIcon(icon("close", QColor(colours_of(self).muted)))

@@ -196,6 +196,7 @@ class Palette(QDialog):
 
     def __init__(self, items: Sequence[PaletteItem], prompt: str, parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Popup)
+        self._over = parent
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setAccessibleName(prompt)
         self._all = list(items)
@@ -231,7 +232,7 @@ class Palette(QDialog):
 
     def popup(self) -> None:
         """Show it over the upper middle of the window."""
-        window = self.parentWidget().window()
+        window = self._over.window()
         self.setFixedWidth(min(WIDTH, max(window.width() - 40, 240)))
         self._fit()
         corner = window.mapToGlobal(window.rect().topLeft())
@@ -308,4 +309,4 @@ class Palette(QDialog):
             return
         self.close()
         # After this event, so that a dialog opened by it does not run inside the palette's key press.
-        QTimer.singleShot(0, self.parentWidget(), item.run)
+        QTimer.singleShot(0, self._over, item.run)

@@ -10,9 +10,11 @@ from PySide6.QtCore import QSize, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QToolButton, QVBoxLayout, QWidget
 
 from scenescope.pipelines import StageParams
-from scenescope.widgets.field_editors import FieldEditor, NamesEditor, OptionalEditor, ShapeEditor, make_editor
+from scenescope.widgets.field_editor import FieldEditor
+from scenescope.widgets.field_editors import OptionalEditor, ShapeEditor, make_editor
 from scenescope.widgets.icons import icon
 from scenescope.widgets.param_fields import FieldKind, ParamField, checked, describe, json_values
+from scenescope.widgets.text_editors import NamesEditor
 
 __all__ = ["ParamsForm", "UnknownForm"]
 
@@ -28,7 +30,9 @@ class FieldRow(QWidget):
         self._value: Any = None
         self.editor: FieldEditor = make_editor(field, self)
         self.editor.edited.connect(self._edited)
-        self.title = QLabel("" if field.kind is FieldKind.SWITCH and not field.optional else field.title)
+        alone = field.kind is FieldKind.SWITCH and not field.optional
+        self.title = QLabel("" if alone else field.title, self)
+        self.title.setVisible(not alone)
         self.title.setToolTip(field.description)
         self.title.setBuddy(self.editor)
         self.reset = QToolButton()
@@ -47,7 +51,6 @@ class FieldRow(QWidget):
         self.problem.setWordWrap(True)
         self.problem.hide()
 
-        alone = not self.title.text()
         first = QHBoxLayout()
         first.setSpacing(4)
         first.addWidget(self.editor if alone else self.title, 1)

@@ -87,4 +87,4 @@ class SourceCommands(QObject):
         return bool(text) and self._playback.open_text(text)
 
     def _folder(self) -> str:
-        return self._settings.get(FOLDER_KEY, str(Path.home()))
+        return str(self._settings.get(FOLDER_KEY, str(Path.home())))

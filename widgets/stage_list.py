@@ -5,7 +5,6 @@ from __future__ import annotations
 from PySide6.QtCore import (
     QAbstractItemModel,
     QEvent,
-    QModelIndex,
     QPointF,
     QRect,
     QRectF,
@@ -183,9 +182,7 @@ class StageDelegate(QStyledItemDelegate):
         return colour
 
     @override
-    def editorEvent(
-        self, event: QEvent, model: QAbstractItemModel, option: QStyleOptionViewItem, index: QModelIndex
-    ) -> bool:
+    def editorEvent(self, event: QEvent, model: QAbstractItemModel, option: QStyleOptionViewItem, index: Index) -> bool:
         row = index.data(ROW_ROLE)
         if not isinstance(row, StageRow):
             return False
@@ -247,7 +244,7 @@ class StageList(QListView):
             self.setCurrentIndex(self._stages.index(at))
 
     @override
-    def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:
+    def currentChanged(self, current: Index, previous: Index) -> None:
         super().currentChanged(current, previous)
         if current.isValid():
             self._wanted, self._last_row = self.current_id, current.row()

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QMarginsF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPixmap, QPolygonF
-from typing_extensions import override
 
 from scenescope.widgets.drawing import Drawing
 
@@ -30,7 +29,6 @@ class Badge:
         changed, self._text = text != self._text, text
         return changed
 
-    @override
     def paint(self, painter: QPainter, area: QRectF, ratio: float, font: QFont) -> None:
         """Copy it to the upper right corner of ``area``."""
         if not self._text:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
 from scenescope.models.budget import ThreadBudget
 from scenescope.models.cards import checked_file
 from scenescope.models.errors import ModelIncompatible

@@ -8,6 +8,7 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
+
 from scenescope.models import ModelIncompatible, ModelMissing, RuntimeMissing
 from scenescope.models.budget import ThreadBudget
 from scenescope.models.cards import ModelCard, bundled_cards, checked_file, load_card

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from scenescope.models import Detections, Keypoints, Labels, Masks, Texts, Tracks
 
 SCALE_AND_SHIFT = np.array([[2.0, 0, 10], [0, 4, -5], [0, 0, 1]])

@@ -300,7 +300,7 @@ def test_stages_can_come_and_go_while_frames_pass(make):
 def test_an_invalid_edit_changes_nothing(make):
     engine, _ = make(("tint", {"add": 5}))
     before = engine.spec
-    with pytest.raises(SpecError, match=r"Stage 'tint': Tint: add: be less than or equal to 255, not 300"):
+    with pytest.raises(SpecError, match=r"Stage 'tint': Tint: add: must be less than or equal to 255, not 300"):
         engine.apply(before.with_params("tint", add=300))
     with pytest.raises(SpecError, match="there is no parameter 'ad'"):
         engine.apply(before.with_params("tint", ad=3))

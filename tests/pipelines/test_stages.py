@@ -83,7 +83,7 @@ def test_detect_refuses_a_device_that_is_not_there():
 
 
 def test_a_wrong_parameter_is_named_with_its_limit():
-    with pytest.raises(SpecError, match=r"Detect objects: confidence: be less than or equal to 1, not 3"):
+    with pytest.raises(SpecError, match=r"Detect objects: confidence: must be less than or equal to 1, not 3"):
         Detect.validated({"confidence": 3})
 
 

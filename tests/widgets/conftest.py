@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from PySide6.QtCore import QPoint
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from scenescope.models import SourceError
@@ -62,8 +64,9 @@ def make_window(qtbot: Any) -> Iterator[MakeWindow]:
         )
         made.append(window)
         window.resize(1200, 800)
-        window.show()
-        qtbot.waitExposed(window)
+        with qtbot.waitActive(window):
+            window.show()
+            window.activateWindow()
         return window
 
     yield make
@@ -80,20 +83,27 @@ def window(make_window: MakeWindow) -> MainWindow:
 
 
 @pytest.fixture
-def playing(window: MainWindow, qtbot: Any) -> MainWindow:
+def settle() -> Callable[[MainWindow, Any], None]:
+    """Waits until the display has had nothing new to show for a while."""
+
+    def wait(window: MainWindow, qtbot: Any) -> None:
+        quiet = 0
+        while quiet < 3:
+            before = window.engine.display.composed
+            qtbot.wait(50)
+            quiet = quiet + 1 if window.engine.display.composed == before else 0
+
+    return wait
+
+
+@pytest.fixture
+def playing(window: MainWindow, qtbot: Any, settle: Callable[[MainWindow, Any], None]) -> MainWindow:
     """The same, with a film held at a picture in which a box was found."""
+    # Where the case before has left the mouse is no place to begin at.
+    QTest.mouseMove(window.viewport, QPoint(1, 1))
     window.open_source_text("film")
     qtbot.waitUntil(lambda: bool(window.viewport.objects), timeout=10_000)
     window.engine.pause()
     qtbot.waitUntil(lambda: window.playback.phase == "paused", timeout=5_000)
     settle(window, qtbot)
     return window
-
-
-def settle(window: MainWindow, qtbot: Any) -> None:
-    """Wait until the display has nothing new to show."""
-    quiet = 0
-    while quiet < 3:
-        before = window.engine.display.composed
-        qtbot.wait(60)
-        quiet = quiet + 1 if window.engine.display.composed == before else 0

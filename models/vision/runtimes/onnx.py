@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from scenescope.models.budget import ThreadBudget
 from scenescope.models.errors import ModelIncompatible, ModelMissing, RuntimeMissing
 
