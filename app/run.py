@@ -269,6 +269,7 @@ class _Watch:
         self._stage_failed = False
         self._said: set[str] = set()
         self._stumbles: dict[str, list[str]] = {}
+        self._tripped: set[str] = set()
         self._waiting: SimpleQueue[tuple[bool, str, str]] = SimpleQueue()
         engine.subscribe(self._listen)
 
@@ -294,7 +295,7 @@ class _Watch:
                     if stage.phase is StagePhase.UNAVAILABLE:
                         self._fail(stage.message, stage.hint)
             case StageFailed(tripped=True):
-                self._stumbles.pop(event.stage_id, None)
+                self._tripped.add(event.stage_id)
                 self._fail(event.message, event.hint)
             case StageFailed():
                 self._stumbles.setdefault(event.stage_id, []).append(event.message)
@@ -332,7 +333,10 @@ class _Watch:
         """The run is over: pass on what is left, and take the bar away."""
         self.tell(frames_done)
         self._progress.end()
+        # Frames fail in parallel, so a stage's last stumble may be told after the failure that ended it.
         for stage_id, messages in self._stumbles.items():
+            if stage_id in self._tripped:
+                continue
             frames = f"{len(messages)} frame{'s' * (len(messages) > 1)}"
             self._progress.note(f"Warning: {stage_id} left out {frames}. The last time: {messages[-1]}")
 

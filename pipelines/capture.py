@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 
 from scenescope.models import SourceError
 from scenescope.pipelines.events import EngineFault, SourcePhase, SourceState
@@ -74,7 +75,7 @@ class Capture:
         self._thread.start()
 
     def pause(self, on: bool) -> None:
-        """Hold or go on. A live source is read on, so that it does not go stale, but its pictures are let go."""
+        """Hold or go on. A stream is read on, so that it does not go stale, but its pictures are let go."""
         with self._changed:
             if on == self._paused:
                 return
@@ -143,6 +144,7 @@ class Capture:
                 self._tell_playing()
                 while not self._stop.is_set():
                     self._take_seek()
+                    self._rest_while_paused()
                     frame = self.source.read()
                     if self._stop.is_set():
                         break
@@ -175,6 +177,12 @@ class Capture:
             self._changed.wait_for(lambda: self._stop.is_set() or self._seek_to_s is not None)
         return not self._stop.is_set()
 
+    def _rest_while_paused(self) -> None:
+        """A paused camera need not be read; a stream must be, or its pictures pile up on the way."""
+        if self.source.live and not self.source.piles_up:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stop.is_set() or not self._paused or self._steps)
+
     def _take_seek(self) -> None:
         with self._changed:
             target_s, self._seek_to_s = self._seek_to_s, None
@@ -188,7 +196,8 @@ class Capture:
 
     def _pass_on(self, frame: Frame) -> None:
         if self._may_pass(frame):
-            self._deliver(frame)
+            # A picture that was held back until it was due is as old as a camera's when it comes.
+            self._deliver(replace(frame, captured_s=time.monotonic()) if self._paced else frame)
 
     def _may_pass(self, frame: Frame) -> bool:
         """Wait until the frame is due; False when it is not wanted any more. A frame that may pass is counted."""

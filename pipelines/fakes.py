@@ -153,6 +153,7 @@ class Slow(Stage, title="Slow", group="Test"):
 class Gate(Stage, title="Gate", group="Test", patience_s=0.5):
     """Hang in ``process`` at frame ``at`` until ``Gate.opened`` is set, or in ``open`` when ``at`` is -1."""
 
+    entered = threading.Event()
     opened = threading.Event()
 
     class Params(StageParams):
@@ -164,6 +165,7 @@ class Gate(Stage, title="Gate", group="Test", patience_s=0.5):
 
     def process(self, frame: Frame) -> Frame:
         if frame.index == self.params.at:
+            self.entered.set()
             self.opened.wait(30)
         return frame
 

@@ -61,9 +61,13 @@ class Source(ABC):
     ``open``, then ``read`` until it returns None, then ``close``. All three raise
     :class:`~scenescope.models.SourceError` with a sentence that names the file or device and the reason. A source can
     be opened again after ``close``; a live one goes on counting its frames where it stopped.
+
+    ``live`` says that pictures come at their own pace; ``piles_up``, that those which nobody reads wait on the way, as
+    in a network stream, so that it is read also while paused.
     """
 
     live: bool = False
+    piles_up: bool = False
 
     @abstractmethod
     def open(self) -> SourceInfo:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtGui import QFontMetrics
+from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
+from typing_extensions import override
 
 from scenescope.pipelines import PipelineSpec
 from scenescope.pipelines.display import DIM_AFTER_S, ComposedPicture, DisplayMode
@@ -14,6 +15,10 @@ from scenescope.widgets.bridge import PaintedStats
 from scenescope.widgets.stage_model import device_problem
 
 __all__ = ["StatusStrip"]
+
+SPACING = 16
+SOURCE_WIDTH = 170
+"""Least width for the name of the source, in pixels."""
 
 
 class Measure(QWidget):
@@ -55,12 +60,12 @@ class StatusStrip(QWidget):
         self.analysed = Measure("analysed", "000.0 fps", "Pictures a second that have passed all stages")
         self.shown = Measure("shown", "000.0 fps", "Pictures a second that reach the screen")
         self.age = Measure("age", "0000 / 0000 ms", "From capture to the screen: median / 95th percentile")
-        self.overlay = Measure("overlay", "in step", "How much older than the picture the overlay is")
+        self.overlay = Measure("overlay", "000 ms old", "How much older than the picture the overlay is")
         self.dropped = Measure("dropped", "000000", "Pictures captured but not analysed: newer ones came")
         self.queue = Measure("queue", "00", "Pictures that wait for analysis")
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 3, 12, 5)
-        row.setSpacing(16)
+        row.setSpacing(SPACING)
         row.addWidget(self.device)
         row.addWidget(self.source, 1)
         self.measures = (
@@ -74,6 +79,15 @@ class StatusStrip(QWidget):
         )
         for measure in self.measures:
             row.addWidget(measure)
+        # Narrower than all of them together: those that matter less make room.
+        self.setMinimumWidth(200)
+
+    @override
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        room = self.width() - self.device.sizeHint().width() - SOURCE_WIDTH
+        for measure in (self.shown, self.age, self.overlay, self.analysed, self.dropped, self.captured, self.queue):
+            room -= measure.sizeHint().width() + SPACING
+            measure.setVisible(room >= 0)
 
     def show_stats(self, stats: Stats | None, painted: PaintedStats) -> None:
         """Show rates and ages; None when nothing runs."""

@@ -202,6 +202,7 @@ QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 QListView {{ background: {c.panel}; border: none; outline: none; }}
 QSplitter::handle {{ background: {c.line}; }}
+QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 QTableView {{ background: {c.panel}; gridline-color: {c.line}; border: 1px solid {c.line}; }}
 QHeaderView::section {{ background: {c.raised}; color: {c.muted}; border: none; padding: 5px 8px; }}
 #card {{ background: {c.panel}; border: 1px solid {c.line}; border-radius: 8px; }}

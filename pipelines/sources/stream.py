@@ -52,6 +52,7 @@ class StreamUrl(Source):
     """
 
     live = True
+    piles_up = True
 
     def __init__(self, url: str, timeout_s: float = 10.0, options: Mapping[str, str] | None = None) -> None:
         self.url = url.strip()

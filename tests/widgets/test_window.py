@@ -231,6 +231,20 @@ def test_rates_and_times_are_shown_while_it_runs(window: MainWindow, qtbot: Any)
     qtbot.waitUntil(lambda: window.status.overlay.value.text() == "in step", timeout=10_000)
 
 
+def test_a_narrow_window_keeps_the_numbers_that_matter_most(qtbot: Any) -> None:
+    strip = StatusStrip()
+    qtbot.addWidget(strip)
+    strip.show()
+    before = 8
+    for width in (1800, 700, 450, 220):
+        strip.resize(width, 28)
+        names = [measure.name for measure in strip.measures if measure.isVisible()]
+        assert len(names) < before
+        assert not names or "shown" in names
+        before = len(names)
+    assert before == 0
+
+
 @pytest.mark.parametrize(
     ("params", "device", "wrong"),
     [
