@@ -186,7 +186,7 @@ class Capture:
     def _take_seek(self) -> None:
         with self._changed:
             target_s, self._seek_to_s = self._seek_to_s, None
-        if target_s is None or self.source.live:
+        if target_s is None or not self.source.seekable:
             return
         self.source.seek(max(target_s, 0.0))
         self._epoch = None

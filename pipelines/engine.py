@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 
+from scenescope.models import SpecError
 from scenescope.models.budget import ThreadBudget
 from scenescope.pipelines.display import Display
 from scenescope.pipelines.events import (
@@ -249,6 +250,17 @@ class Engine:
             StageState(stage.id, StagePhase.READY if stage.enabled else StagePhase.DISABLED)
             for stage in self._spec.stages
         )
+
+    def stage_state(self, stage_id: str) -> StageState:
+        """One stage as it is.
+
+        Raises:
+            SpecError: there is no such stage.
+        """
+        for state in self.stage_states:
+            if state.stage_id == stage_id:
+                return state
+        raise SpecError(f"The pipeline has no stage '{stage_id}'.")
 
     @property
     def source_state(self) -> SourceState:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -18,7 +18,18 @@ from scenescope.pipelines.sink import Sink
 from scenescope.pipelines.source import Source, SourceInfo
 from scenescope.pipelines.stage import Stage, StageContext
 
-__all__ = ["Boxes", "Broken", "CollectingSink", "FakeSource", "Gate", "Slow", "Tint", "Wrong", "fake_registry"]
+__all__ = [
+    "Boxes",
+    "Broken",
+    "CollectingSink",
+    "FakeSource",
+    "Gate",
+    "InOrder",
+    "Slow",
+    "Tint",
+    "Wrong",
+    "fake_registry",
+]
 
 
 class FakeSource(Source):
@@ -170,6 +181,19 @@ class Gate(Stage, title="Gate", group="Test", patience_s=0.5):
         return frame
 
 
+class InOrder(Stage, title="In order", group="Test", stateful=True):
+    """Notes the index of every frame since it was opened, and the thread that brings it."""
+
+    seen: ClassVar[list[tuple[int, int]]] = []
+
+    def open(self, context: StageContext) -> None:
+        type(self).seen = []
+
+    def process(self, frame: Frame) -> Frame:
+        self.seen.append((frame.index, threading.get_ident()))
+        return frame
+
+
 class Broken(Stage, title="Broken", group="Test"):
     """Raise from frame ``start`` on, ``times`` times."""
 
@@ -210,6 +234,6 @@ class Wrong(Stage, title="Invert", group="Test"):
 def fake_registry() -> Registry[Stage]:
     """A registry with the stages of this module beside the installed ones."""
     registry: Registry[Stage] = Registry("scenescope.stages", Stage)
-    for cls in (Tint, Boxes, Slow, Gate, Broken, Wrong):
+    for cls in (Tint, Boxes, Slow, Gate, InOrder, Broken, Wrong):
         registry.add(cls.__name__.lower(), cls)
     return registry

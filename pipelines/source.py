@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from scenescope.models import SourceError
 from scenescope.pipelines.frame import Frame
 
 __all__ = ["DeviceFormat", "DeviceInfo", "Source", "SourceInfo"]
@@ -81,8 +82,17 @@ class Source(ABC):
         """
 
     def seek(self, pts_s: float) -> None:
-        """Make the next ``read`` return the first picture at or after ``pts_s`` seconds. Files only."""
-        raise NotImplementedError(f"{type(self).__name__} cannot seek")
+        """Make the next ``read`` return the first picture at or after ``pts_s`` seconds. Files only.
+
+        Raises:
+            SourceError: it is not ``seekable``.
+        """
+        raise SourceError(f"{type(self).__name__} cannot go to another time.", permanent=True)
+
+    @property
+    def seekable(self) -> bool:
+        """True when :meth:`seek` can be asked for."""
+        return not self.live and type(self).seek is not Source.seek
 
     def interrupt(self) -> None:
         """Make a waiting ``read`` or ``open`` return or raise soon. Called from any thread, at any time."""
