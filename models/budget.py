@@ -6,12 +6,16 @@ cores, ONNX Runtime with two spinning threads beside OpenCV's own pool ran 2.5 t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
 from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["ThreadBudget", "usable_cores"]
+
+NICENESS = 10
 
 
 def usable_cores() -> int:
@@ -28,10 +32,12 @@ class ThreadBudget:
     Attributes:
         workers: frames that are processed at once by stateless stages.
         per_call: threads that one network or one OpenCV call may use within a frame.
+        gives_way: whether they run behind others, because a window must answer while networks compute.
     """
 
     workers: int = 1
     per_call: int = 1
+    gives_way: bool = False
 
     @classmethod
     def for_throughput(cls, cores: int | None = None) -> ThreadBudget:
@@ -42,6 +48,15 @@ class ThreadBudget:
     def for_latency(cls, cores: int | None = None) -> ThreadBudget:
         """For live sources: one frame at a time, all cores within it."""
         return cls(workers=1, per_call=cores or usable_cores())
+
+    def join_thread(self) -> None:
+        """Put the calling thread, and those that it starts from now on, under this budget.
+
+        On Linux a thread has a niceness of its own; elsewhere nothing is done.
+        """
+        if self.gives_way and sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
     def apply(self) -> None:
         """Set the pools of the libraries that are imported already; call again after importing another one.

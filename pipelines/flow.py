@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from scenescope.models.budget import ThreadBudget
 from scenescope.pipelines.events import EngineFault
 from scenescope.pipelines.frame import Frame
 from scenescope.pipelines.slots import DropKind, DropPolicy, Intake
@@ -70,6 +71,7 @@ class _Worker(threading.Thread):
         self._given_up = False
 
     def run(self) -> None:
+        self._flow.budget.join_thread()
         next_job = self._flow.next_serial if self.serial else self._flow.next_parallel
         while (job := next_job()) is not None:
             try:
@@ -113,7 +115,8 @@ class Flow:
 
     Args:
         policy: what gives way when frames come too fast.
-        workers: frames that the pool processes at once; 1 means no pool: the pipeline thread does everything.
+        budget: its ``workers`` are the frames that the pool processes at once; 1 means no pool: the pipeline thread
+            does everything.
         on_fault: told of exceptions that no step should let through.
         on_drained: called on the pipeline thread once the intake is closed and the last frame has left.
     """
@@ -121,10 +124,11 @@ class Flow:
     def __init__(
         self,
         policy: DropPolicy,
-        workers: int,
+        budget: ThreadBudget,
         on_fault: Callable[[EngineFault], None],
         on_drained: Callable[[], None],
     ) -> None:
+        self.budget = budget
         self.on_fault = on_fault
         self._on_drained = on_drained
         self._lock = threading.RLock()
@@ -132,8 +136,8 @@ class Flow:
         self._parallel_work = threading.Condition(self._lock)
         self.intake = Intake(policy, self._lock, self._wake)
         # Where the newest counts, a second frame under way would only make both of them later.
-        self._pooled = workers > 1 and policy.kind is not DropKind.NEWEST
-        self._limit = 2 * workers if self._pooled else 1
+        self._pooled = budget.workers > 1 and policy.kind is not DropKind.NEWEST
+        self._limit = 2 * budget.workers if self._pooled else 1
         self._steps: Sequence[Step] = ()
         self._by_pool: list[bool] = []
         self._serial_starts: list[int] = []
@@ -151,7 +155,7 @@ class Flow:
         self._stopping = False
         self._workers = [_Worker(self, serial=True)]
         if self._pooled:
-            self._workers += [_Worker(self, serial=False) for _ in range(workers)]
+            self._workers += [_Worker(self, serial=False) for _ in range(budget.workers)]
 
     # Outside -----------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 
 from scenescope.models import PluginError, ScenescopeError, SpecError, StageContractError, StageError
+from scenescope.models.budget import ThreadBudget
 from scenescope.pipelines.events import StageFailed, StagePhase, StageState, StageStats
 from scenescope.pipelines.frame import Frame
 from scenescope.pipelines.meters import Durations
@@ -72,6 +73,11 @@ class StageHost:
         if self.info is not _UNKNOWN:
             self.info = replace(self.info, patience_s=max(self.info.patience_s, seconds))
 
+    @property
+    def budget(self) -> ThreadBudget:
+        """Threads that the stage may use."""
+        return self._context.threads
+
     # Loading -----------------------------------------------------------------------------------------------------
 
     def wants_loading(self) -> bool:
@@ -91,6 +97,7 @@ class StageHost:
         return thread
 
     def _load(self, spec: StageSpec, ticket: int, between_frames: Callable[[Callable[[], None]], None]) -> None:
+        self._context.threads.join_thread()
         try:
             cls = self._registry.get(spec.kind)
             stage = cls(cls.validated(spec.params))

@@ -91,7 +91,8 @@ class Session:
         self.ended = threading.Event()
         self.ended_clean = False
         complete = policy.kind is DropKind.EVERY_FRAME
-        self.budget = budget or (ThreadBudget.for_throughput() if complete else ThreadBudget.for_latency())
+        budget = budget or (ThreadBudget.for_throughput() if complete else ThreadBudget.for_latency())
+        self.budget = replace(budget, gives_way=not headless)
         self._inline = complete or headless
         self._least_patience_s = HEADLESS_PATIENCE_S if headless else 0.0
         self._registry = registry
@@ -110,7 +111,7 @@ class Session:
         self._context = StageContext(live=source.live, threads=self.budget)
         self._rates = (RateMeter(), RateMeter(), RateMeter())
         self._composed_before = display.composed
-        self.flow = Flow(policy, self.budget.workers, self._publish, self._drained)
+        self.flow = Flow(policy, self.budget, self._publish, self._drained)
         self.capture = Capture(
             source,
             paced=paced,

@@ -62,6 +62,7 @@ class SideLane:
         return thread
 
     def _run(self, ticket: int) -> None:
+        self.host.budget.join_thread()
         while True:
             try:
                 frame = self._frames.wait()

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMainWindow, QToolButto
 from typing_extensions import override
 
 from scenescope.models import Detections, ScenescopeError
-from scenescope.pipelines import STAGES, DeviceInfo, Source, Stage
+from scenescope.pipelines import STAGES, Source, Stage
 from scenescope.pipelines.display import DisplayMode
 from scenescope.pipelines.engine import Engine
 from scenescope.pipelines.events import PipelineChanged, SourcePhase, SourceState, Stats
@@ -35,7 +35,7 @@ from scenescope.widgets.playback_bar import PlaybackBar
 from scenescope.widgets.settings import MemorySettings, Settings
 from scenescope.widgets.snapshot import Snapshots
 from scenescope.widgets.source_chooser import CameraLister, SourceMenu
-from scenescope.widgets.source_commands import SourceCommands
+from scenescope.widgets.source_commands import Cameras, SourceCommands
 from scenescope.widgets.stage_panel import StagePanel
 from scenescope.widgets.status_strip import StatusStrip
 from scenescope.widgets.theme import Theme, ThemeChoice
@@ -59,7 +59,8 @@ class MainWindow(QMainWindow):
         settings: what is remembered between runs.
         assistant_panel: shown in a dock of its own. Of ``seek_requested(float)``, ``track_selected(int)`` and the
             actions ``pause_action``, ``clear_action`` and ``ask_action`` it uses those that there are.
-        camera_lister: gives the cameras that are connected now; called when a list of them is opened.
+        camera_lister: gives the cameras that are connected now. Called first in the GUI thread, when a camera is asked
+            for, and later in others, when one is looked for again.
         open_source: makes a source of a text and options.
         own_presets: gives the user's own presets.
         registry: where stage classes are found.
@@ -89,7 +90,7 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         self.theme = Theme(app, _remembered(self.settings, "theme", ThemeChoice.SYSTEM), self)
-        lister = camera_lister or _list_cameras
+        lister = camera_lister or Cameras(self)
         self.actions_ = ActionSet(self)
         self.bridge = EngineBridge(engine, self)
         self.editor = PipelineEditor(engine, self)
@@ -207,7 +208,7 @@ class MainWindow(QMainWindow):
 
     def open_source_text(self, text: str) -> bool:
         """Show what a text means: "demo", a file, a folder, an address; False when it means nothing."""
-        return self.playback.open_text(text)
+        return self.sources.open_text(text)
 
     def skip(self, seconds: float) -> None:
         """Go back or forward in a film."""
@@ -419,10 +420,3 @@ def _remembered(settings: Settings, key: str, default: Choice) -> Choice:
         return type(default)(settings.get(key, default.value))
     except ValueError:
         return default
-
-
-def _list_cameras() -> list[DeviceInfo]:
-    # QtMultimedia takes a tenth of a second to load, which only those pay who ask for cameras.
-    from scenescope.widgets.cameras import list_cameras
-
-    return list_cameras()

@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QMimeData, QObject, Slot
 from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
+from scenescope.pipelines import DeviceInfo
 from scenescope.widgets.pipeline_files import PIPELINE_SUFFIXES, PipelineFiles
 from scenescope.widgets.playback import Playback
 from scenescope.widgets.settings import Settings
 from scenescope.widgets.source_chooser import CameraDialog, CameraLister, UrlDialog, dropped_text
 
-__all__ = ["SourceCommands"]
+if TYPE_CHECKING:
+    from scenescope.widgets.cameras import CameraWatcher
+
+__all__ = ["Cameras", "SourceCommands"]
 
 FOLDER_KEY = "source.folder"
 FILTER = (
     "Videos and images (*.mp4 *.m4v *.mov *.mkv *.avi *.webm *.mpg *.mpeg *.ts *.wmv *.flv *.gif *.png *.jpg *.jpeg "
     "*.bmp *.webp *.tif *.tiff);;All files (*)"
 )
+
+
+class Cameras:
+    """Lists the cameras. The first call must be in the GUI thread; later ones may be in any.
+
+    QtMultimedia takes a tenth of a second to load, which only those pay who ask for cameras.
+    """
+
+    def __init__(self, parent: QObject) -> None:
+        self._parent = parent
+        self._watcher: CameraWatcher | None = None
+
+    def __call__(self) -> Sequence[DeviceInfo]:
+        """Those that are connected now."""
+        if self._watcher is None:
+            from scenescope.widgets.cameras import CameraWatcher
+
+            self._watcher = CameraWatcher(self._parent)
+        return self._watcher.snapshot()
 
 
 class SourceCommands(QObject):
@@ -70,8 +95,15 @@ class SourceCommands(QObject):
     @Slot(str)
     def open_listed(self, text: str) -> None:
         """Show a camera or recent source of the menu."""
-        options = {"lister": self._lister} if text.startswith("webcam:") else {}
-        self._playback.open_text(text, **options)
+        self.open_text(text)
+
+    def open_text(self, text: str) -> bool:
+        """Show what ``text`` means; False when it means nothing."""
+        if text.partition(":")[0] != "webcam":
+            return self._playback.open_text(text)
+        # Asked here once, as its first call must be in this thread; the source asks again in its own.
+        self._lister()
+        return self._playback.open_text(text, lister=self._lister)
 
     @staticmethod
     def takes(data: QMimeData) -> bool:

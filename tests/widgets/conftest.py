@@ -58,9 +58,7 @@ def make_window(qtbot: Any) -> Iterator[MakeWindow]:
             engine,
             settings or MemorySettings(),
             registry=registry,
-            open_source=open_fake,
-            camera_lister=lambda: CAMERAS,
-            **more,
+            **{"open_source": open_fake, "camera_lister": lambda: CAMERAS, **more},
         )
         made.append(window)
         window.resize(1200, 800)

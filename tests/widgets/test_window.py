@@ -9,12 +9,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl, Signal
+from PySide6.QtCore import QMimeData, QObject, QPoint, QPointF, Qt, QUrl, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QToolButton, QWidget
 
-from scenescope.pipelines import Frame, PipelineSpec, SourceInfo
+from scenescope.pipelines import Frame, PipelineSpec, Source, SourceInfo
 from scenescope.pipelines.display import DisplayMode
 from scenescope.pipelines.events import (
     EngineFault,
@@ -33,6 +33,7 @@ from scenescope.widgets.playback_bar import clock
 from scenescope.widgets.settings import MemorySettings
 from scenescope.widgets.snapshot import write_pair
 from scenescope.widgets.source_chooser import CameraDialog, UrlDialog, dropped_text
+from scenescope.widgets.source_commands import Cameras
 from scenescope.widgets.stage_model import device_problem
 from scenescope.widgets.status_strip import StatusStrip, overlay_words
 from scenescope.widgets.theme import DARK, LIGHT, ThemeChoice
@@ -467,3 +468,28 @@ def test_closing_ends_all_threads_and_lets_the_window_go(make_window: Any, qtbot
     assert not [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
     assert not window.engine.running
     window.close()
+
+
+def test_the_camera_list_is_made_here_and_read_anywhere(qtbot: Any) -> None:
+    parent = QObject()
+    cameras = Cameras(parent)
+    here = list(cameras())
+    elsewhere: list[object] = []
+    thread = threading.Thread(target=lambda: elsewhere.append(list(cameras())))
+    thread.start()
+    thread.join()
+    assert elsewhere == [here]
+    assert len(parent.findChildren(QObject)) > 0, "a watcher keeps it up to date"
+
+
+def test_a_typed_camera_is_looked_for_among_those_that_the_window_knows(make_window: Any) -> None:
+    made: list[dict[str, Any]] = []
+
+    def open_source(text: str, **options: Any) -> Source:
+        made.append(options)
+        return FakeSource(2)
+
+    window = make_window(open_source=open_source)
+    window.open_source_text("webcam")
+    window.open_source_text("webcamera.mp4")
+    assert [set(options) for options in made] == [{"lister"}, set()]
