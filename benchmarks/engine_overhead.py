@@ -5,13 +5,15 @@ Run: python benchmarks/engine_overhead.py [frames] [rounds]
 
 from __future__ import annotations
 
+import queue
 import statistics
 import sys
+import threading
 
 from _table import alternate, show, spread
 
 from scenescope.models.budget import ThreadBudget
-from scenescope.pipelines import STAGES, PipelineSpec, Stage
+from scenescope.pipelines import STAGES, Frame, PipelineSpec, Stage
 from scenescope.pipelines.engine import Engine
 from scenescope.pipelines.fakes import FakeSource
 
@@ -31,6 +33,24 @@ def bare(frames: int) -> None:
         pass
 
 
+def handed_over(frames: int) -> None:
+    """The least that a second thread costs: the standard library's queue between a reader and a consumer."""
+    line: queue.Queue[Frame | None] = queue.Queue(8)
+
+    def read() -> None:
+        source = FakeSource(frames, size_wh=(16, 16))
+        source.open()
+        for frame in source:
+            line.put(frame)
+        line.put(None)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    while line.get() is not None:
+        pass
+    reader.join()
+
+
 def engine(frames: int, kinds: list[str], workers: int) -> None:
     spec = PipelineSpec()
     for kind in kinds:
@@ -48,6 +68,7 @@ def main(frames: int = 20_000, rounds: int = 5) -> None:
     three, five = ["nothing"] * 3, ["nothing", "nothing", "in-order", "nothing", "in-order"]
     contenders = {
         "bare read loop": lambda: bare(frames),
+        "two threads and a queue.Queue(8), no stages": lambda: handed_over(frames),
         "3 stateless stages, pipeline thread only": lambda: engine(frames, three, 1),
         "3 stateless stages, 2 workers": lambda: engine(frames, three, 2),
         "5 stages (2 stateful), pipeline thread only": lambda: engine(frames, five, 1),

@@ -184,6 +184,8 @@ class Capture:
                 self._changed.wait_for(lambda: self._stop.is_set() or not self._paused or self._steps)
 
     def _take_seek(self) -> None:
+        if self._seek_to_s is None:
+            return
         with self._changed:
             target_s, self._seek_to_s = self._seek_to_s, None
         if target_s is None or not self.source.seekable:

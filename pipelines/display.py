@@ -130,6 +130,7 @@ class Display:
         self._lock = threading.Lock()
         self._last: _Job | None = None
         self._analysed: Frame | None = None
+        self._ticket = 0
         self._live = False
         self._guarded = False
         self._painter: OverlayPainter | None = None
@@ -137,32 +138,42 @@ class Display:
 
     # Engine ------------------------------------------------------------------------------------------------------
 
-    def begin(self, live: bool, guarded: bool) -> None:
-        """A new source: ``live`` or not; ``guarded`` when a privacy stage is wished."""
+    def begin(self, live: bool, guarded: bool) -> int:
+        """A new source: ``live`` or not; ``guarded`` when a privacy stage is wished.
+
+        Returns:
+            The ticket that its frames must carry. Late frames of the source before, and their overlays, are ignored.
+        """
         with self._lock:
             self._live, self._guarded = live, guarded
-            self._analysed = None
+            self._analysed, self._last = None, None
+            self._ticket += 1
+            return self._ticket
 
     def set_guarded(self, guarded: bool) -> None:
         """A privacy stage is wished, or no longer."""
         with self._lock:
             self._guarded = guarded
 
-    def offer_raw(self, frame: Frame) -> None:
+    def offer_raw(self, frame: Frame, ticket: int) -> None:
         """A captured picture: shown at once in newest mode, not at all in step."""
+        if self.on_picture is None:
+            return
         with self._lock:
-            analysed = self._analysed
-            if self._mode(analysed) is DisplayMode.IN_STEP:
+            if ticket != self._ticket or self._mode(self._analysed) is DisplayMode.IN_STEP:
                 return
-        self._submit(_Job(frame, analysed, DisplayMode.NEWEST))
+            self._submit(_Job(frame, self._analysed, DisplayMode.NEWEST))
 
-    def offer_analysed(self, frame: Frame) -> None:
+    def offer_analysed(self, frame: Frame, ticket: int) -> None:
         """A frame that passed all stages."""
+        if self.on_picture is None:
+            return
         with self._lock:
-            self._analysed = frame
-            if self._mode(frame) is DisplayMode.NEWEST:
+            if ticket != self._ticket:
                 return
-        self._submit(_Job(frame, frame, DisplayMode.IN_STEP))
+            self._analysed = frame
+            if self._mode(frame) is not DisplayMode.NEWEST:
+                self._submit(_Job(frame, frame, DisplayMode.IN_STEP))
 
     @property
     def overlay_age_s(self) -> float | None:
@@ -221,8 +232,7 @@ class Display:
 
     def _submit(self, job: _Job) -> None:
         self._last = job
-        if self.on_picture is not None:
-            self._jobs.put(job)
+        self._jobs.put(job)
 
     def _run(self, jobs: Mailbox[_Job]) -> None:
         while True:

@@ -111,6 +111,7 @@ class Session:
         self._context = StageContext(live=source.live, threads=self.budget)
         self._rates = (RateMeter(), RateMeter(), RateMeter())
         self._composed_before = display.composed
+        self._ticket = 0
         self.flow = Flow(policy, self.budget, self._publish, self._drained)
         self.capture = Capture(
             source,
@@ -130,7 +131,7 @@ class Session:
     def start(self) -> None:
         """Start all threads."""
         self.budget.apply()
-        self._display.begin(self.source.live, self._is_guarded())
+        self._ticket = self._display.begin(self.source.live, self._is_guarded())
         self.flow.start()
         self.capture.start()
         self._supervisor.start()
@@ -200,12 +201,12 @@ class Session:
 
     def _deliver(self, frame: Frame) -> None:
         self._last_raw = frame
-        self._display.offer_raw(frame)
+        self._display.offer_raw(frame, self._ticket)
         self.flow.intake.put(frame)
 
     def _emit(self, flight: Flight) -> None:
         frame = flight.frame
-        self._display.offer_analysed(frame)
+        self._display.offer_analysed(frame, self._ticket)
         self.latest = frame
         if flight.preview:
             return

@@ -271,6 +271,23 @@ def test_a_hovered_track_is_drawn_stronger_wherever_it_moves():
     assert not changed[:45, :45].any()
 
 
+def test_a_late_frame_of_the_source_before_is_neither_shown_nor_laid_over_the_new_one():
+    display = Display()
+    display.on_picture = lambda: None
+    picture = np.zeros((48, 64, 3), np.uint8)
+    box = Detections(xyxy=np.array([[0, 0, 9, 9]]), confidence=np.array([1.0]), class_id=np.array([0]))
+    old = display.begin(live=True, guarded=False)
+    new = display.begin(live=True, guarded=False)
+    display.offer_analysed(Frame(picture, 7, captured_s=1.0).with_result("boxes", box), old)
+    display.offer_raw(Frame(picture, 8, captured_s=1.1), old)
+    assert display.overlay_age_s is None
+    display.offer_raw(Frame(picture, 0, captured_s=1.2), new)
+    assert display.overlay_age_s is None, "the new picture has no overlay yet"
+    display.offer_analysed(Frame(picture, 0, captured_s=1.2).with_result("boxes", box), new)
+    display.offer_raw(Frame(picture, 1, captured_s=1.3), new)
+    assert display.overlay_age_s == pytest.approx(0.1)
+
+
 def test_a_changed_view_composes_a_held_picture_again():
     engine = engine_of(("boxes", {}))
     viewer = Viewer(engine, ViewOptions(size_wh=(64, 48)))
