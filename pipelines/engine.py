@@ -137,7 +137,8 @@ class Engine:
             policy: by default the newest frame for live sources, every frame for all else.
             paced: play a file at its own rate, and wait at its end for a jump back unless headless; else read it as
                 fast as it goes.
-            await_stages: hold the first frame until the stages are loaded; by default when every frame counts.
+            await_stages: hold the first frame until the stages are loaded (with a window for 10 s at most); by default
+                when every frame counts.
         """
         policy = policy or (DropPolicy.NEWEST if source.live else DropPolicy.EVERY_FRAME)
         with self._lock:

@@ -122,9 +122,14 @@ class StageHost:
         if not self._is_current(ticket):
             _close_later(stage)
             return
-        old, self._stage, self._in_a_row = self._stage, stage, 0
-        if old is not None:
-            _close_later(old)
+        old, wished = self._stage, type(stage).validated(self.spec.params)
+        if old is not None and stage.params != wished and stage.needs_reopen(wished):
+            # While it was loading the wish went back to what the old one does.
+            _close_later(stage)
+        else:
+            self._stage, self._in_a_row = stage.with_params(wished), 0
+            if old is not None:
+                _close_later(old)
         self._set(StagePhase.READY if self.spec.enabled else StagePhase.DISABLED)
 
     def change(self, spec: StageSpec) -> bool:
@@ -138,7 +143,9 @@ class StageHost:
         stage = self._stage
         if spec.params != old.params or stage is None:
             params = self._registry.get(spec.kind).validated(spec.params)
-            if stage is None or stage.needs_reopen(params):
+            # What tripped it may be what was just changed: it gets a fresh start.
+            tripped = self.state.phase is StagePhase.TRIPPED
+            if stage is None or tripped or stage.needs_reopen(params):
                 self._set(StagePhase.LOADING)
                 return True
             self._stage = stage.with_params(params)

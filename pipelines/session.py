@@ -42,6 +42,8 @@ __all__ = ["Session"]
 STATS_EVERY_S = 0.25
 # A thread that has not ended by then hangs in a driver or a library, and is left behind.
 END_WITHIN_S = 60.0
+# How long the first picture of a file is held for stages that are loading.
+AWAIT_STAGES_S = 10.0
 # How long a new source waits for an old one that may hold the same camera.
 AFTER_WITHIN_S = 10.0
 WATCH_EVERY_S = 0.05
@@ -93,6 +95,7 @@ class Session:
         complete = policy.kind is DropKind.EVERY_FRAME
         budget = budget or (ThreadBudget.for_throughput() if complete else ThreadBudget.for_latency())
         self.budget = replace(budget, gives_way=not headless)
+        self._headless = headless
         self._inline = complete or headless
         self._least_patience_s = HEADLESS_PATIENCE_S if headless else 0.0
         self._registry = registry
@@ -182,7 +185,9 @@ class Session:
             self._wait_for_stages()
 
     def _wait_for_stages(self) -> None:
-        while any(host.state.phase is StagePhase.LOADING for host in self._hosts):
+        # Without a window completeness is all that counts; before one, somebody waits for a picture.
+        give_up_s = float("inf") if self._headless else time.monotonic() + AWAIT_STAGES_S
+        while any(host.state.phase is StagePhase.LOADING for host in self._hosts) and time.monotonic() < give_up_s:
             if self._stopping.wait(0.005):
                 raise Closed
 

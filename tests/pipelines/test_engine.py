@@ -15,9 +15,11 @@ from scenescope.pipelines.events import (
     PipelineChanged,
     SourcePhase,
     StageFailed,
+    StagePhase,
     Stats,
 )
 from scenescope.pipelines.fakes import CollectingSink, FakeSource, InOrder
+from scenescope.pipelines.params import StageParams
 from scenescope.pipelines.sink import Sink
 from scenescope.pipelines.slots import DropPolicy
 from scenescope.pipelines.stage import Stage
@@ -93,6 +95,56 @@ def test_stages_can_come_and_go_while_frames_pass(make):
     assert sink.indices == list(range(1500))
     assert not watch.of(EngineFault)
     assert len(watch.of(PipelineChanged)) > 20
+
+
+class Network(Stage, title="Network", group="Test"):
+    """Loads slowly and adds what its file says."""
+
+    may_load = threading.Event()
+
+    class Params(StageParams):
+        file: str = "a"
+        gain: int = 1
+
+    def needs_reopen(self, params):
+        return params.file != self.params.file
+
+    def open(self, context):
+        if self.params.file != "a":
+            self.may_load.wait(10)
+        self.loaded = {"a": 10, "b": 20}[self.params.file]
+
+    def process(self, frame):
+        return frame.with_image(frame.image * np.uint8(0) + np.uint8(self.loaded * self.params.gain))
+
+
+@pytest.mark.parametrize(
+    ("edits", "value"),
+    [
+        ([{"file": "b"}], 20),
+        ([{"file": "b"}, {"file": "b", "gain": 3}], 60),
+        ([{"gain": 2}, {"file": "b", "gain": 2}, {"gain": 4}], 40),
+        ([{"file": "b"}, {"file": "a"}], 10),
+    ],
+)
+def test_an_old_network_serves_until_the_new_one_is_loaded_and_the_last_wish_wins(make, edits, value):
+    Network.may_load.clear()
+    engine, watch = make("network", extra={"network": Network})
+    engine.start(FakeSource(None, live=True, rate_hz=100))
+    watch.wait_for(lambda: engine.latest is not None and engine.latest.image.max() == 10)
+    base = engine.spec
+    for edit in edits:
+        engine.apply(base.with_params("network", **edit))
+        seen = len(watch.of(FrameReady))
+        watch.wait_for(lambda n=seen: len(watch.of(FrameReady)) > n + 3)
+        assert engine.latest.edited, "the old one serves meanwhile"
+    Network.may_load.set()
+    watch.wait_for(
+        lambda: engine.latest.image.max() == value and engine.stage_state("network").phase is StagePhase.READY
+    )
+    seen = len(watch.of(FrameReady))
+    watch.wait_for(lambda: len(watch.of(FrameReady)) > seen + 20)
+    assert engine.latest.image.max() == value, "and it stays"
 
 
 def test_an_invalid_edit_changes_nothing(make):

@@ -132,6 +132,24 @@ def test_opening_happens_off_the_pipeline_thread_and_the_picture_goes_on_meanwhi
     watch.wait_for(lambda: engine.stage_state("gate").phase is StagePhase.READY)
 
 
+def test_a_file_is_shown_though_a_stage_never_finishes_loading(make, monkeypatch):
+    monkeypatch.setattr("scenescope.pipelines.session.AWAIT_STAGES_S", 0.3)
+    sink = CollectingSink()
+    engine, _ = make(("gate", {"at": -1}), sinks=[sink])
+    engine.start(FakeSource(10))
+    assert engine.wait(10)
+    assert sink.indices == list(range(10))
+    assert engine.stage_state("gate").phase is StagePhase.LOADING
+
+
+def test_a_changed_parameter_gives_a_tripped_stage_a_fresh_start(make):
+    engine, watch = make(("broken", {}))
+    engine.start(FakeSource(None, live=True, rate_hz=100))
+    watch.wait_for(lambda: engine.stage_states and engine.stage_state("broken").phase is StagePhase.TRIPPED)
+    engine.apply(engine.spec.with_params("broken", times=0))
+    watch.wait_for(lambda: engine.stage_state("broken").phase is StagePhase.READY)
+
+
 def test_a_stage_that_cannot_open_is_unavailable_and_the_others_run(make):
     sink = CollectingSink(keep_frames=True)
     engine, watch = make(("broken", {"in_open": True}), ("tint", {"add": 7}), sinks=[sink])
