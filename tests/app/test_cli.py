@@ -12,6 +12,9 @@ from typer.testing import CliRunner
 from scenescope.app.cli import DEFAULT_PRESET, app
 from scenescope.pipelines import STAGES, PipelineSpec, presets
 
+# Many processes, files or windows: not part of the quick loop.
+pytestmark = pytest.mark.slow
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -20,6 +20,9 @@ from scenescope.app.cli import app
 from scenescope.pipelines import STAGES
 from scenescope.pipelines.fakes import Boxes, Broken, Slow
 
+# Many processes, files or windows: not part of the quick loop.
+pytestmark = pytest.mark.slow
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -18,6 +18,9 @@ from scenescope.models import SourceError
 from scenescope.pipelines.sources import code_marker
 from scenescope.pipelines.sources.video import VideoFile
 
+# Many processes, files or windows: not part of the quick loop.
+pytestmark = pytest.mark.slow
+
 MILLISECOND = Fraction(1, 1000)
 
 

@@ -20,6 +20,9 @@ from scenescope.widgets.main_window import MainWindow
 from scenescope.widgets.palette import Palette, PaletteItem, fuzzy_score
 from scenescope.widgets.theme import DARK, LIGHT, Colours, Theme, ThemeChoice, contrast
 
+# Many processes, files or windows: not part of the quick loop.
+pytestmark = pytest.mark.slow
+
 
 def open_palette(window: MainWindow, qtbot: Any) -> Palette:
     window.activateWindow()

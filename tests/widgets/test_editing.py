@@ -203,7 +203,8 @@ def test_a_tripped_stage_is_shown_and_retried(make_window: Any, qtbot: Any) -> N
     row = lambda: window.stages.model.rows[0]  # noqa: E731
     qtbot.waitUntil(lambda: row().state.phase is StagePhase.TRIPPED, timeout=10_000)
     assert "cannot do frame" in row().sentence
-    assert window.notices.notice.isVisible()
+    # The notice comes with the failure, which may be told a moment after the new state.
+    qtbot.waitUntil(window.notices.notice.isVisible, timeout=10_000)
     assert window.notices.notice.button.text() == "Retry"
     qtbot.waitUntil(lambda: bool(window.viewport.objects), timeout=10_000)
     rows = window.stages.list
