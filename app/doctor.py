@@ -223,11 +223,11 @@ def check_onnxruntime(name: str) -> Findings:
     has = [p.removesuffix("ExecutionProvider") for p in onnxruntime.get_available_providers()]
     has = [p for p in has if p != "Azure"]
     text = f"ONNX Runtime {onnxruntime.__version__}; installed: {', '.join(has)}"
-    card = next(card for card in bundled_cards() if card.runtime == "onnxruntime")
+    card = next(card for card in bundled_cards() if (card.runtime, card.task) == ("onnxruntime", "detection"))
     model = open_model(card)
     try:
         model.load()
-        used = model.device()
+        used = model.placement().device
     finally:
         model.close()
     wished = next((p for p in has if not p.startswith("Tensorrt")), "CPU")

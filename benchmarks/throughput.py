@@ -19,13 +19,14 @@ from _table import alternate, show, spread
 from scenescope.models.budget import ThreadBudget
 from scenescope.models.cards import load_card
 from scenescope.models.vision.base import open_model
+from scenescope.models.vision.placement import LoadOptions
 from scenescope.pipelines import Frame, PipelineSpec, StageContext
 from scenescope.pipelines.engine import Engine
 from scenescope.pipelines.overlay import OverlayPainter
 from scenescope.pipelines.sinks.video import AnnotatedVideo
 from scenescope.pipelines.sources.demo import DemoCamera
 from scenescope.pipelines.sources.video import VideoFile
-from scenescope.pipelines.stages.track import Track
+from scenescope.pipelines.stages.track.track import Track
 
 
 def make_clip(path: Path, frames: int = 200) -> None:
@@ -46,7 +47,7 @@ def plain_loop(clip: Path, out: Path, threads: int) -> int:
     budget = ThreadBudget(1, threads)
     budget.apply()
     network = open_model(load_card("nanodet_g_416_coco"))
-    network.load("cpu", budget)
+    network.load(LoadOptions("cpu", threads=budget))
     tracker, painter = Track(), OverlayPainter()
     tracker.open(StageContext(stage_id="track"))
     count = 0

@@ -14,21 +14,27 @@ from scenescope.models.errors import (
     StageContractError,
     StageError,
 )
+from scenescope.models.maps import DenseMap
 from scenescope.models.results import Detections, Keypoints, Labels, Masks, ResultBatch, Texts, Tracks
+from scenescope.models.shapes import Markers, OrientedDetections, Shapes
 
 __all__ = [
     "AssistantError",
+    "DenseMap",
     "Detections",
     "Keypoints",
     "Labels",
+    "Markers",
     "Masks",
     "ModelError",
     "ModelIncompatible",
     "ModelMissing",
+    "OrientedDetections",
     "PluginError",
     "ResultBatch",
     "RuntimeMissing",
     "ScenescopeError",
+    "Shapes",
     "SinkError",
     "SourceError",
     "SpecError",

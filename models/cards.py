@@ -1,17 +1,19 @@
-"""Model cards: what a bundled network is, where it comes from, and the hash by which it is known."""
+"""Model cards: what a network is, where it comes from, and the hash by which it is known."""
 
 from __future__ import annotations
 
 import hashlib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from scenescope.models.errors import ModelMissing
 
-__all__ = ["ModelCard", "bundled_cards", "checked_file", "load_card"]
+__all__ = ["ModelCard", "Origin", "bundled_cards", "card_from", "checked_file", "fingerprint", "load_card"]
+
+Origin = Literal["bundled", "local", "downloaded"]
 
 _FOLDER = "scenescope.resources"
 
@@ -21,17 +23,22 @@ class ModelCard:
     """What is known of a network before it is loaded.
 
     Attributes:
-        name: the file's name without its ending, by which stages ask for it.
+        name: by which stages ask for it; unique on this computer.
         title, summary: for people.
         task: "detection", "pose", ...
         architecture, runtime: which decoder and which library run it.
-        file: name of the weights beside the card.
-        sha256: of the weights, in hex.
-        licence: SPDX expression.
+        file: name of the weights, a file or a folder, in ``folder``; for a network that a library fetches by itself,
+            the name or hub id that it knows.
+        sha256: of the weights, in hex; of a folder as :func:`fingerprint` says. Empty where nobody has published one.
+        licence: SPDX expression, or what the publisher calls it; empty when unknown.
         source: where the weights were taken from.
         upstream: who made the network.
-        input: layout, size, colour order and normalisation, as the decoder's options.
+        input: as :class:`~scenescope.models.vision.inputs.InputSpec` takes it; empty where a library prepares it.
         labels: class names in the order of the network's outputs.
+        options: what the decoder and the runtime need to know beyond that.
+        origin: "bundled" with Scenescope, "local" for a file of the user's, "downloaded" from elsewhere.
+        folder: where the file lies; None for a bundled one.
+        download_size_bytes: what fetching it costs; 0 when it is here, or when it is not known.
     """
 
     name: str
@@ -45,16 +52,29 @@ class ModelCard:
     licence: str
     source: str
     upstream: str
-    input: dict[str, Any]
-    labels: tuple[str, ...]
+    input: dict[str, Any] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    origin: Origin = "bundled"
+    folder: Path | None = None
+    download_size_bytes: int = 0
+
+    @property
+    def path(self) -> Path:
+        """Of the weights, whether they are there or not."""
+        if self.folder is not None:
+            return self.folder / self.file
+        with as_file(files(_FOLDER).joinpath("models", self.file)) as path:
+            return path
 
     @property
     def size_bytes(self) -> int:
-        """Size of the weights; 0 when they are missing."""
-        weights = files(_FOLDER).joinpath("models", self.file)
+        """Size of the weights on this computer; 0 when they are missing."""
+        path = self.path
         try:
-            with as_file(weights) as path:
-                return path.stat().st_size
+            if path.is_dir():
+                return sum(part.stat().st_size for part in path.rglob("*") if part.is_file())
+            return path.stat().st_size
         except OSError:
             return 0
 
@@ -79,8 +99,38 @@ def load_card(name: str) -> ModelCard:
         raise ModelMissing(
             f"There is no model called '{name}'.", hint="'scenescope models list' shows those there are."
         ) from error
+    return card_from(name, content)
+
+
+def card_from(name: str, content: dict[str, Any], **changes: Any) -> ModelCard:
+    """A card from what its file holds.
+
+    Raises:
+        ModelMissing: an entry is missing or unknown; the message names it.
+    """
+    content = dict(content)
     labels = content.pop("labels", [])
-    return ModelCard(name=name, labels=tuple(labels), **content)
+    try:
+        return replace(ModelCard(name=name, labels=tuple(labels), **content), **changes)
+    except TypeError as error:
+        raise ModelMissing(
+            f"The card of '{name}' cannot be used: {str(error).removeprefix('ModelCard.__init__() ')}.",
+            hint="Remove the model and add it again.",
+        ) from error
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file, in hex; of a folder, that of the sorted lines ``<sha256>  <path in the folder>``.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if path.is_dir():
+        parts = sorted(part for part in path.rglob("*") if part.is_file())
+        lines = [f"{fingerprint(part)}  {part.relative_to(path).as_posix()}\n" for part in parts]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+    with path.open("rb") as weights:
+        return hashlib.file_digest(weights, "sha256").hexdigest()
 
 
 def checked_file(card: ModelCard) -> Path:
@@ -89,17 +139,15 @@ def checked_file(card: ModelCard) -> Path:
     Raises:
         ModelMissing: the file is not there, or is not the one that the card describes.
     """
-    with as_file(files(_FOLDER).joinpath("models", card.file)) as path:
-        try:
-            with path.open("rb") as weights:
-                found = hashlib.file_digest(weights, "sha256").hexdigest()
-        except OSError as error:
-            raise ModelMissing(
-                f"The weights of {card.title} ({card.file}) are missing.", hint="Install Scenescope again."
-            ) from error
-    if found != card.sha256:
+    again = "Install Scenescope again." if card.origin == "bundled" else "Remove the model and add it again."
+    path = card.path
+    try:
+        found = fingerprint(path)
+    except OSError as error:
+        raise ModelMissing(f"The weights of {card.title} ({card.file}) are missing.", hint=again) from error
+    if card.sha256 and found != card.sha256:
         raise ModelMissing(
             f"{card.file} is not the file that its card describes (sha256 {found[:12]}..., not {card.sha256[:12]}...).",
-            hint="It was changed or damaged: install Scenescope again.",
+            hint=f"It was changed or damaged: {again[:1].lower()}{again[1:]}",
         )
     return path

@@ -75,13 +75,14 @@ class SourceState(EngineEvent):
 
 @dataclass(frozen=True)
 class StageState:
-    """A stage as it is: phase, where it runs, and what ails it."""
+    """A stage as it is: phase, where it runs, what ails it, and why it runs elsewhere than it was asked to."""
 
     stage_id: str
     phase: StagePhase
     device: str = ""
     message: str = ""
     hint: str = ""
+    device_problem: str = ""
 
 
 @dataclass(frozen=True)

@@ -214,8 +214,9 @@ class StageHost:
 
     def _set(self, phase: StagePhase, error: Exception | None = None) -> None:
         message, hint = self._sentence(error) if error else ("", "")
-        device = self._stage.device() if self._stage and phase is StagePhase.READY else ""
-        self.state = StageState(self.spec.id, phase, device, message, hint)
+        placement = self._stage.placement() if self._stage and phase is StagePhase.READY else None
+        device = placement.device if placement else ""
+        self.state = StageState(self.spec.id, phase, device, message, hint, placement.problem if placement else "")
         self._on_change()
 
     def _report(self, error: Exception, index: int | None, tripped: bool) -> None:

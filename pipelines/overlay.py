@@ -10,12 +10,25 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scenescope.models import Detections, Keypoints, Labels, Masks, ResultBatch, Texts, Tracks
+from scenescope.models import (
+    DenseMap,
+    Detections,
+    Keypoints,
+    Labels,
+    Markers,
+    Masks,
+    OrientedDetections,
+    ResultBatch,
+    Shapes,
+    Texts,
+    Tracks,
+)
 
 __all__ = ["OverlayPainter", "OverlayStyle", "colour_of"]
 
@@ -80,6 +93,9 @@ class OverlayPainter:
         shown = [(name, value) for name, value in named if name not in followed]
         if self.style.masks:
             for _, value in shown:
+                if isinstance(value, DenseMap):
+                    self._map(image, value)
+            for _, value in shown:
                 if isinstance(value, Masks):
                     self._masks(image, value)
         for name, value in shown:
@@ -92,6 +108,10 @@ class OverlayPainter:
                 self._keypoints(image, value)
             elif isinstance(value, Texts):
                 self._texts(image, value)
+            elif isinstance(value, Shapes):
+                self._shapes(image, value)
+            elif isinstance(value, Markers):
+                self._markers(image, value)
             elif isinstance(value, Labels) and self.style.labels:
                 self._labels(image, value)
 
@@ -104,7 +124,10 @@ class OverlayPainter:
         track_ids = found.track_id.tolist() if isinstance(found, Tracks) else [None] * len(found)
         boxes = np.rint(found.xyxy).astype(int).tolist()
         colours = [colour_of(label) for label in labels]
-        if self.style.boxes:
+        if self.style.boxes and isinstance(found, OrientedDetections):
+            for quad, colour in zip(found.quad_xy, colours, strict=True):
+                self._polyline(image, quad, colour, closed=True)
+        elif self.style.boxes:
             for row, ((x1, y1, x2, y2), colour) in enumerate(zip(boxes, colours, strict=True)):
                 width = self._width * (2 if row == strong else 1)
                 cv2.rectangle(image, (x1, y1), (x2, y2), _DARK, width + 2, cv2.LINE_8)
@@ -158,6 +181,45 @@ class OverlayPainter:
             cv2.polylines(image, [quad.reshape(-1, 1, 2)], True, PALETTE[1], self._width, cv2.LINE_8)
             if self.style.labels:
                 self._text_above(image, int(quad[0, 0]), int(quad[0, 1]), text, PALETTE[1])
+
+    def _shapes(self, image: Image, shapes: Shapes) -> None:
+        colour = colour_of(shapes.kind)
+        for line, caption in zip(shapes.points, shapes.caption, strict=True):
+            self._polyline(image, line, colour, shapes.closed)
+            if shapes.arrow and len(line) > 1:
+                start, end = (np.rint(point).astype(int).tolist() for point in line[-2:])
+                cv2.arrowedLine(image, start, end, colour, self._width, cv2.LINE_8, tipLength=0.3)
+            if caption and self.style.labels and len(line):
+                self._text_above(image, int(line[0, 0]), int(line[0, 1]), caption, colour)
+
+    def _markers(self, image: Image, markers: Markers) -> None:
+        for quad, number, away in zip(
+            markers.quad_xy, markers.marker_id.tolist(), markers.translation_m[:, 2].tolist(), strict=True
+        ):
+            self._polyline(image, quad, PALETTE[1], closed=True)
+            corner = np.rint(quad[0]).astype(int)
+            # The first corner tells which way up the marker is.
+            cv2.circle(image, (int(corner[0]), int(corner[1])), 2 * self._width, PALETTE[5], -1)
+            if self.style.labels:
+                distance = f" {away:.2f} m" if np.isfinite(away) else ""
+                self._text_above(image, int(corner[0]), int(corner[1]), f"#{number}{distance}", PALETTE[1])
+
+    def _polyline(self, image: Image, points: NDArray[np.floating[Any]], colour: Bgr, closed: bool) -> None:
+        line = [np.rint(points).astype(np.int32).reshape(-1, 1, 2)]
+        cv2.polylines(image, line, closed, _DARK, self._width + 2, cv2.LINE_8)
+        cv2.polylines(image, line, closed, colour, self._width, cv2.LINE_8)
+
+    def _map(self, image: Image, value: DenseMap) -> None:
+        """Half transparent in colours whose lightness grows with the value (viridis), readable for everyone."""
+        for values in value.values:
+            low, high = float(values.min()), float(values.max())
+            grey = ((values - low) * (255 / (high - low if high > low else 1.0))).astype(np.uint8)
+            coloured = cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS)
+            half = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
+            into = np.linalg.inv(half) @ value.to_picture @ half
+            size_wh = (image.shape[1], image.shape[0])
+            spread = cv2.warpPerspective(coloured, into, size_wh, borderMode=cv2.BORDER_REPLICATE)
+            cv2.addWeighted(image, 0.4, spread, 0.6, 0, dst=image)
 
     def _labels(self, image: Image, labels: Labels) -> None:
         bottom = 0

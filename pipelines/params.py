@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-__all__ = ["Line", "Region", "StageParams"]
+__all__ = ["LAST", "Device", "DeviceChoice", "Line", "ModelOf", "Region", "StageParams"]
+
+# As ``json_schema_extra`` of a field: forms show it after the others.
+LAST: dict[str, JsonValue] = {"last": True}
 
 Unit = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[Unit, Unit]
@@ -16,6 +20,31 @@ class StageParams(BaseModel):
     """Base of every stage's ``Params``: frozen, validated, and strict about unknown names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+@dataclass(frozen=True)
+class ModelOf:
+    """Marks a text parameter as the name of a network of the catalogue that does one of ``tasks``.
+
+    ``model: Annotated[str, ModelOf("detection")] = Field("nanodet_g_416_coco", ...)``. A form offers those there are.
+    """
+
+    tasks: tuple[str, ...]
+
+    def __init__(self, *tasks: str) -> None:
+        object.__setattr__(self, "tasks", tasks)
+
+
+@dataclass(frozen=True)
+class DeviceChoice:
+    """Marks a text parameter as a device; a form offers those that this machine has."""
+
+
+Device = Annotated[
+    str,
+    DeviceChoice(),
+    Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps|tensorrt|openvino|coreml|directml)$"),
+]
 
 
 class Region(BaseModel):

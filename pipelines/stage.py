@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from scenescope.models import SpecError
 from scenescope.models.budget import ThreadBudget
+from scenescope.models.vision.placement import Placement
 from scenescope.pipelines.frame import Frame
 from scenescope.pipelines.params import StageParams
 
@@ -144,9 +145,9 @@ class Stage:
     def close(self) -> None:
         """Release what :meth:`open` took."""
 
-    def device(self) -> str:
-        """Where it runs, read back from the runtime after :meth:`open` ("CPU", "CUDA"); empty for plain code."""
-        return ""
+    def placement(self) -> Placement | None:
+        """Where its network runs, read back from the runtime after :meth:`open`; None for plain code."""
+        return None
 
 
 def params_problem(error: ValidationError) -> str:

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from scenescope.pipelines import Line, Region
+from scenescope.pipelines.params import LAST
 from scenescope.pipelines.stage import params_problem
 
 __all__ = ["FieldKind", "ParamField", "checked", "describe", "json_values", "title_of"]
@@ -78,8 +79,9 @@ def title_of(name: str) -> tuple[str, str]:
 
 
 def describe(params: type[BaseModel]) -> tuple[ParamField, ...]:
-    """Every parameter of a stage, in the order of its declaration."""
-    return tuple(_field(name, info) for name, info in params.model_fields.items())
+    """Every parameter of a stage, in the order of its declaration, with those marked ``LAST`` at the end."""
+    fields = sorted(params.model_fields.items(), key=lambda item: item[1].json_schema_extra == LAST)
+    return tuple(_field(name, info) for name, info in fields)
 
 
 def json_values(params: type[BaseModel], given: dict[str, Any]) -> dict[str, Any]:

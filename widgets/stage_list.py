@@ -38,7 +38,7 @@ from typing_extensions import override
 
 from scenescope.pipelines.events import StagePhase
 from scenescope.widgets.icons import pixmap
-from scenescope.widgets.stage_model import ROW_ROLE, Index, StageModel, StageRow, device_problem
+from scenescope.widgets.stage_model import ROW_ROLE, Index, StageModel, StageRow
 from scenescope.widgets.theme import Colours, colours_of
 
 __all__ = ["StageList"]
@@ -137,7 +137,7 @@ class StageDelegate(QStyledItemDelegate):
         title = QFontMetrics(bold).elidedText(row.title, Qt.TextElideMode.ElideRight, first_end - left)
         painter.drawText(top, Qt.AlignmentFlag.AlignVCenter, title)
 
-        wrong_device = bool(device_problem(row.spec, row.state))
+        wrong_device = bool(row.state.device_problem)
         device = row.state.device if not row.can_retry else ""
         tint = QColor(colours.bad if wrong_device else colours.muted)
         second_end = self._at_right(painter, below, device, small, tint)

@@ -15,7 +15,7 @@ from scenescope.pipelines import PipelineSpec, Stage, StageInfo, StageSpec
 from scenescope.pipelines.events import StagePhase, StageState, StageStats
 from scenescope.pipelines.registry import Registry
 
-__all__ = ["ROW_ROLE", "STAGE_MIME", "StageModel", "StageRow", "device_problem"]
+__all__ = ["ROW_ROLE", "STAGE_MIME", "StageModel", "StageRow"]
 
 STAGE_MIME = "application/x-scenescope-stage"
 ROW_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -60,8 +60,8 @@ class StageRow:
         """What the second line of the row says."""
         if self.can_retry:
             return self.state.message or _WORDS[self.state.phase]
-        if problem := device_problem(self.spec, self.state):
-            return problem
+        if self.state.device_problem:
+            return self.state.device_problem
         return _WORDS[self.state.phase]
 
     @property
@@ -74,17 +74,6 @@ class StageRow:
 
 def _ms(value: float) -> str:
     return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}"
-
-
-def device_problem(spec: StageSpec, state: StageState) -> str:
-    """A sentence when the stage runs elsewhere than it was asked to; else empty."""
-    wished = str(spec.params.get("device", "auto")).lower()
-    if state.phase is not StagePhase.READY or not state.device or wished in ("", "auto"):
-        return ""
-    family = wished.split(":")[0]
-    if family in state.device.lower() or (family == "gpu" and "cpu" not in state.device.lower()):
-        return ""
-    return f"Runs on {state.device}: {wished.upper()} was wished but cannot be used here"
 
 
 class StageModel(QAbstractListModel):

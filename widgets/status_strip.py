@@ -12,7 +12,6 @@ from scenescope.pipelines import PipelineSpec
 from scenescope.pipelines.display import DIM_AFTER_S, ComposedPicture, DisplayMode
 from scenescope.pipelines.events import StagePhase, StageState, Stats
 from scenescope.widgets.bridge import PaintedStats
-from scenescope.widgets.stage_model import device_problem
 
 __all__ = ["StatusStrip"]
 
@@ -115,7 +114,7 @@ class StatusStrip(QWidget):
         """Show where the networks run, and say so when one was meant to run elsewhere."""
         by_id = {state.stage_id: state for state in states}
         ready = [state for state in states if state.phase is StagePhase.READY and state.device]
-        problems = [p for stage in spec.stages if (s := by_id.get(stage.id)) and (p := device_problem(stage, s))]
+        problems = [p for stage in spec.stages if (s := by_id.get(stage.id)) and (p := s.device_problem)]
         names = list(dict.fromkeys(state.device for state in ready))
         text = ("! " if problems else "") + (", ".join(names) or ("CPU" if running else "idle"))
         tip = "\n".join(problems or [f"{state.stage_id} runs on {state.device}" for state in ready])

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scenescope.models.budget import ThreadBudget
 from scenescope.models.cards import ModelCard
-from scenescope.models.errors import ModelIncompatible
+from scenescope.models.errors import ModelIncompatible, PluginError
 from scenescope.models.results import ResultBatch
+from scenescope.models.vision.decoders import DECODERS
+from scenescope.models.vision.placement import LoadOptions, Placement
+from scenescope.models.vision.runtimes import RUNTIMES
 
 __all__ = ["VisionModel", "open_model", "register"]
 
@@ -30,19 +33,16 @@ class VisionModel(ABC):
         self.card = card
 
     @abstractmethod
-    def load(self, device: str = "auto", threads: ThreadBudget | None = None) -> None:
+    def load(self, options: LoadOptions | None = None) -> None:
         """Read the weights and make ready to run.
 
-        Args:
-            device: "auto", "cpu", "cuda", ...; "auto" takes the fastest there is.
-            threads: how many threads a call may use.
-
         Raises:
-            ModelMissing, ModelIncompatible, RuntimeMissing: see there.
+            ModelMissing, ModelIncompatible: see there.
+            RuntimeMissing: its library is not installed, or ``options.strict`` forbids the only device there is.
         """
 
     @abstractmethod
-    def device(self) -> str:
+    def placement(self) -> Placement:
         """Where it really runs, read back from the runtime after :meth:`load`."""
 
     @abstractmethod
@@ -78,26 +78,52 @@ _makers: dict[Key, Callable[[], type[VisionModel]]] = {}
 
 
 def register(architecture: str, task: str, runtime: str, maker: Callable[[], type[VisionModel]]) -> None:
-    """Say which class runs an architecture; ``maker`` imports it, and is called when a model is opened."""
+    """Say which class runs an architecture; ``maker`` imports it, and is called when a model is opened.
+
+    "*" stands for every architecture or task of a runtime.
+    """
     _makers[(architecture, task, runtime)] = maker
 
 
 def open_model(card: ModelCard) -> VisionModel:
     """The model that a card describes, not loaded yet.
 
+    Looked for are, in this order: what :func:`register` was told, plugins (entry points of ``scenescope.vision``,
+    named after the architecture), and decoders for any runtime that takes tensors.
+
     Raises:
-        ModelIncompatible: nobody has registered a class for it.
+        ModelIncompatible: nobody has a class for it.
+        PluginError: the plugin that has cannot be imported.
     """
-    maker = _makers.get((card.architecture, card.task, card.runtime))
-    if maker is None:
-        raise ModelIncompatible(f"{card.title}: no decoder for {card.architecture} ({card.task}) on {card.runtime}.")
-    return maker()(card)
+    a, t, r = card.architecture, card.task, card.runtime
+    for key in ((a, t, r), (a, "*", r), ("*", t, r), ("*", "*", r)):
+        if key in _makers:
+            return _makers[key]()(card)
+    for entry in entry_points(group="scenescope.vision"):
+        if entry.name == card.architecture:
+            try:
+                made: VisionModel = entry.load()(card)
+            except Exception as error:
+                raise PluginError(f"The plugin for '{a}' cannot be imported: {error}.") from error
+            return made
+    if (info := RUNTIMES.get(r)) is not None and info.network and a in DECODERS:
+        from scenescope.models.vision.tensor_model import TensorModel
+
+        return TensorModel(card)
+    raise ModelIncompatible(f"{card.title}: there is no decoder for {a} ({t}) on {r}.")
 
 
-def _nanodet() -> type[VisionModel]:
-    from scenescope.models.vision.nanodet import NanoDet
+def _ultralytics() -> type[VisionModel]:
+    from scenescope.models.vision.ultralytics import UltralyticsModel
 
-    return NanoDet
+    return UltralyticsModel
 
 
-register("nanodet", "detection", "onnxruntime", _nanodet)
+def _transformers() -> type[VisionModel]:
+    from scenescope.models.vision.transformers import TransformersModel
+
+    return TransformersModel
+
+
+register("*", "*", "ultralytics", _ultralytics)
+register("*", "*", "transformers", _transformers)

@@ -13,7 +13,8 @@ from scenescope.models import ModelIncompatible, ModelMissing, RuntimeMissing
 from scenescope.models.budget import ThreadBudget
 from scenescope.models.cards import ModelCard, bundled_cards, checked_file, load_card
 from scenescope.models.vision.base import open_model
-from scenescope.models.vision.runtimes.onnx import OnnxSession
+from scenescope.models.vision.placement import LoadOptions, Placement
+from scenescope.models.vision.runtimes import open_network
 
 NAME = "nanodet_g_416_coco"
 
@@ -21,7 +22,7 @@ NAME = "nanodet_g_416_coco"
 @pytest.fixture(scope="module")
 def network():
     model = open_model(load_card(NAME))
-    model.load("cpu", ThreadBudget(1, 2))
+    model.load(LoadOptions("cpu", threads=ThreadBudget(1, 2)))
     return model
 
 
@@ -69,14 +70,14 @@ def test_the_same_picture_gives_the_same_bytes_with_one_thread(bus):
     runs = []
     for _ in range(2):
         model = open_model(load_card(NAME))
-        model.load("cpu", ThreadBudget(1, 1))
+        model.load(LoadOptions("cpu", threads=ThreadBudget(1, 1)))
         (found,) = model.infer([image])
         runs.append(found.xyxy.tobytes() + found.confidence.tobytes())
     assert runs[0] == runs[1]
 
 
 def test_the_provider_is_read_back(network):
-    assert network.device() == "CPU"
+    assert network.placement() == Placement("CPU", "cpu")
 
 
 def test_cards_tell_what_a_user_must_know():
@@ -118,14 +119,14 @@ def test_a_file_that_is_no_network_is_refused(tmp_path):
     path = tmp_path / "x.onnx"
     path.write_bytes(b"not a network")
     with pytest.raises(ModelIncompatible, match=r"ONNX Runtime cannot open x\.onnx"):
-        OnnxSession(path)
+        open_network("onnxruntime", path)
     with pytest.raises(ModelMissing):
-        OnnxSession(tmp_path / "y.onnx")
+        open_network("onnxruntime", tmp_path / "y.onnx")
 
 
 def test_a_provider_that_is_not_there_is_refused_not_replaced():
-    with pytest.raises(RuntimeMissing, match="no provider for 'dml'"):
-        OnnxSession(checked_file(load_card(NAME)), device="dml")
+    with pytest.raises(RuntimeMissing, match="no provider for 'directml'"):
+        open_network("onnxruntime", checked_file(load_card(NAME)), LoadOptions("directml", strict=True))
 
 
 def test_a_network_with_other_outputs_is_refused(tmp_path, monkeypatch):
@@ -142,6 +143,6 @@ def test_a_network_with_other_outputs_is_refused(tmp_path, monkeypatch):
     )
     path = tmp_path / "identity.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    monkeypatch.setattr("scenescope.models.vision.nanodet.checked_file", lambda card: path)
+    monkeypatch.setattr("scenescope.models.vision.tensor_model.checked_file", lambda card: path)
     with pytest.raises(ModelIncompatible, match="no NanoDet head of stride 8"):
-        open_model(load_card(NAME)).load("cpu")
+        open_model(load_card(NAME)).load()

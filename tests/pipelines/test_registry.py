@@ -20,7 +20,7 @@ def test_ours_are_registered_like_anybody_elses():
 def test_listing_names_imports_nothing():
     code = (
         "import sys; from scenescope.pipelines import STAGES; names = STAGES.names(); "
-        "print(len(names) > 3, 'scenescope.pipelines.stages.detect' in sys.modules)"
+        "print(len(names) > 3, 'scenescope.pipelines.stages.recognise.detect' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.split() == ["True", "False"]

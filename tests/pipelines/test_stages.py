@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from scenescope.models import Detections, RuntimeMissing, SpecError, Tracks
+from scenescope.models.vision.placement import Placement
 from scenescope.pipelines import STAGES, Frame, StageContext
-from scenescope.pipelines.stages.blur import Blur
-from scenescope.pipelines.stages.canny import Canny
-from scenescope.pipelines.stages.detect import Detect
-from scenescope.pipelines.stages.track import Track
+from scenescope.pipelines.stages.adjust.blur import Blur
+from scenescope.pipelines.stages.edges.canny import Canny
+from scenescope.pipelines.stages.recognise.detect import Detect
+from scenescope.pipelines.stages.track.track import Track
 
 
 @pytest.fixture
@@ -69,17 +70,23 @@ def test_detect_finds_the_person_and_keeps_only_what_is_wanted(astronaut):
 
 def test_detect_says_where_it_runs_and_reopens_only_for_another_network_or_device():
     stage = opened(Detect)()
-    assert stage.device() == "CPU"
+    assert stage.placement() == Placement("CPU", "auto")
     assert not stage.needs_reopen(Detect.validated({"confidence": 0.9}))
     assert stage.needs_reopen(Detect.validated({"device": "cpu"}))
     stage.close()
-    assert stage.device() == ""
+    assert stage.placement() is None
 
 
 def test_detect_refuses_a_device_that_is_not_there():
     with pytest.raises(RuntimeMissing, match="no provider for 'cuda'") as caught:
-        opened(Detect)(device="cuda")
+        opened(Detect)(device="cuda", strict_device=True)
     assert caught.value.hint
+
+
+def test_detect_falls_back_to_the_processor_and_says_so():
+    placement = opened(Detect)(device="cuda").placement()
+    assert placement.device == "CPU"
+    assert placement.problem.startswith("Runs on CPU: ONNX Runtime has no provider for 'cuda' here")
 
 
 def test_a_wrong_parameter_is_named_with_its_limit():

@@ -7,7 +7,7 @@ import pytest
 
 from scenescope.models import Detections, Tracks
 from scenescope.pipelines import Frame, StageContext
-from scenescope.pipelines.stages.track import Track
+from scenescope.pipelines.stages.track.track import Track
 
 NAMES = ("car", "cell phone")
 RATE_HZ = 10.0

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from scenescope.models.budget import ThreadBudget
 from scenescope.models.errors import ModelIncompatible, ModelMissing, RuntimeMissing
+from scenescope.models.vision.network import Network, TensorInfo, Tensors
+from scenescope.models.vision.placement import LoadOptions, Placement
 
-__all__ = ["OnnxSession"]
+__all__ = ["OnnxNetwork"]
 
 # Fastest first. What is not installed is passed over; CPU is always there.
 _PREFERENCE = (
@@ -23,75 +22,68 @@ _PREFERENCE = (
     "OpenVINOExecutionProvider",
     "CPUExecutionProvider",
 )
+_DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
 
 
-class OnnxSession:
+class OnnxNetwork(Network):
     """One loaded network. :meth:`run` may be called from several threads at once.
 
-    Args:
-        path: the .onnx file.
-        device: "auto", "cpu", or the start of a provider's name ("cuda", "tensorrt", "openvino", ...).
-        threads: ``per_call`` sets the session's own pool; spinning is off, since spinning threads starve OpenCV's.
+    ``options.threads.per_call`` sets the session's own pool; spinning is off, since spinning threads starve OpenCV's.
 
     Raises:
-        RuntimeMissing: ONNX Runtime, or the provider asked for, is not installed.
+        RuntimeMissing: the provider asked for is not installed, and the options are strict.
         ModelMissing: the file is not there.
         ModelIncompatible: ONNX Runtime cannot read it.
     """
 
-    def __init__(self, path: Path, device: str = "auto", threads: ThreadBudget | None = None) -> None:
-        try:
-            import onnxruntime as ort
-        except ImportError as error:
-            raise RuntimeMissing(
-                "ONNX Runtime is not installed, so .onnx models cannot run.", hint="pip install onnxruntime"
-            ) from error
+    def __init__(self, path: Path, load: LoadOptions, options: Mapping[str, Any]) -> None:
+        import onnxruntime as ort
+
         if not path.is_file():
             raise ModelMissing(f"{path} is not there.")
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = (threads or ThreadBudget()).per_call
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        settings = ort.SessionOptions()
+        settings.log_severity_level = 3
+        settings.intra_op_num_threads = load.threads.per_call
+        settings.inter_op_num_threads = 1
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        providers, reason = _providers(load, ort.get_available_providers())
         try:
-            self._session = ort.InferenceSession(
-                str(path), options, providers=_providers(device, ort.get_available_providers())
-            )
-        except RuntimeMissing:
-            raise
+            self._session = ort.InferenceSession(str(path), settings, providers=providers)
         except Exception as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ModelIncompatible(f"ONNX Runtime cannot open {path.name}: {reason}") from error
-        self.input_names = [value.name for value in self._session.get_inputs()]
-        self.output_names = [value.name for value in self._session.get_outputs()]
-        self.input_shapes = {value.name: tuple(value.shape) for value in self._session.get_inputs()}
-
-    def run(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Outputs by name."""
-        return dict(zip(self.output_names, self._session.run(None, inputs), strict=True))
-
-    @property
-    def provider(self) -> str:
-        """The execution provider that the session really has, read back: "CPU", "CUDA", "TensorRT"."""
+            first_line = str(error).strip().splitlines()[0]
+            raise ModelIncompatible(f"ONNX Runtime cannot open {path.name}: {first_line}") from error
+        self.inputs = tuple(_info(value) for value in self._session.get_inputs())
+        self.outputs = tuple(_info(value) for value in self._session.get_outputs())
+        self._output_names = [info.name for info in self.outputs]
+        self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         first: str = self._session.get_providers()[0]
-        return first.removesuffix("ExecutionProvider").replace("Tensorrt", "TensorRT")
+        device = first.removesuffix("ExecutionProvider").replace("Tensorrt", "TensorRT")
+        self.placement = Placement(device, load.device, reason)
 
-    def run_on_zeros(self) -> dict[str, NDArray[Any]]:
-        """Outputs for float32 inputs of zeros, with 1 for every size that is not fixed: a warm-up and a look."""
-        shapes = {n: tuple(d if isinstance(d, int) else 1 for d in s) for n, s in self.input_shapes.items()}
-        return self.run({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+    def run(self, inputs: Mapping[str, Any]) -> Tensors:
+        return dict(zip(self._output_names, self._session.run(None, dict(inputs)), strict=True))
 
 
-def _providers(device: str, available: list[str]) -> list[str]:
+def _info(value: Any) -> TensorInfo:
+    shape = tuple(size if isinstance(size, int) and size > 0 else None for size in value.shape)
+    dtype = _DTYPES.get(value.type, value.type.removeprefix("tensor(").removesuffix(")"))
+    return TensorInfo(value.name, shape, dtype)
+
+
+def _providers(load: LoadOptions, available: list[str]) -> tuple[list[str], str]:
+    """The providers to ask for, and why they are not those that were wished."""
     fitting = [p for p in _PREFERENCE if p in available]
-    if device == "auto":
+    if load.device == "auto":
         # TensorRT builds an engine for minutes at the first load: taken only when asked for by name.
-        return [p for p in fitting if not p.startswith("Tensorrt")]
-    wanted = [p for p in fitting if p.lower().startswith(device.split(":")[0].lower())]
+        return [p for p in fitting if not p.startswith("Tensorrt")], ""
+    family = load.device.split(":")[0].lower().replace("directml", "dml")
+    wanted = [p for p in fitting if p.lower().startswith(family)]
     if not wanted:
         names = ", ".join(p.removesuffix("ExecutionProvider") for p in fitting)
-        raise RuntimeMissing(
-            f"ONNX Runtime has no provider for '{device}' here; it has {names}.",
-            hint="Install the build of ONNX Runtime for that device, or choose auto.",
-        )
-    return wanted if wanted == ["CPUExecutionProvider"] else [*wanted, "CPUExecutionProvider"]
+        reason = f"ONNX Runtime has no provider for '{load.device}' here; it has {names}"
+        if load.strict:
+            raise RuntimeMissing(
+                f"{reason}.", hint="Install the build of ONNX Runtime for that device, or choose auto."
+            )
+        return ["CPUExecutionProvider"], reason
+    return (wanted if wanted == ["CPUExecutionProvider"] else [*wanted, "CPUExecutionProvider"]), ""

@@ -1,0 +1,66 @@
+"""TensorModel: a network of any runtime, with a card that says what goes in and a decoder that says what comes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from scenescope.models.cards import ModelCard, checked_file
+from scenescope.models.errors import ModelIncompatible
+from scenescope.models.results import ResultBatch
+from scenescope.models.vision.base import Image, VisionModel
+from scenescope.models.vision.decoders import Decoder, decoder_for
+from scenescope.models.vision.inputs import Geometry, InputSpec, prepare
+from scenescope.models.vision.network import Network
+from scenescope.models.vision.placement import LoadOptions, Placement
+from scenescope.models.vision.runtimes import open_network
+
+__all__ = ["TensorModel"]
+
+
+class TensorModel(VisionModel):
+    """Runs a card whose runtime takes tensors and whose architecture has a :class:`Decoder`.
+
+    Attributes:
+        spec: the network's input.
+        network: after :meth:`load`.
+        decoder: after :meth:`load`.
+    """
+
+    network: Network
+    decoder: Decoder
+
+    def __init__(self, card: ModelCard) -> None:
+        super().__init__(card)
+        self.spec = InputSpec.from_dict(card.input, card.title)
+
+    def load(self, options: LoadOptions | None = None) -> None:
+        options = options or LoadOptions()
+        self.network = open_network(self.card.runtime, checked_file(self.card), options, self.card.options)
+        self.network.placement.checked(options, self.card.title)
+        if len(self.network.inputs) != 1:
+            raise ModelIncompatible(
+                f"{self.card.file} has {len(self.network.inputs)} inputs; one picture is all it can be given."
+            )
+        self._input = self.network.inputs[0].name
+        # The run on zeros is also the warm-up: the first picture need not wait for lazy set-up.
+        shown = self.network.run_on_zeros({self._input: self.spec.shape})
+        self.decoder = decoder_for(self.card, self.spec, shown)
+
+    def placement(self) -> Placement:
+        return self.network.placement
+
+    def preprocess(self, image: Image) -> tuple[dict[str, Any], Geometry]:
+        tensor, geometry = prepare(image, self.spec)
+        return {self._input: tensor}, geometry
+
+    def forward(self, inputs: dict[str, Any]) -> dict[str, NDArray[Any]]:
+        return self.network.run(inputs)
+
+    def postprocess(self, outputs: dict[str, NDArray[Any]], geometry: Geometry, **options: Any) -> ResultBatch:
+        return self.decoder.decode(outputs, geometry, **options)
+
+    def close(self) -> None:
+        if hasattr(self, "network"):
+            self.network.close()

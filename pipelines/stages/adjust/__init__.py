@@ -1,0 +1,1 @@
+"""Stages that make the picture better or of another size."""

@@ -1,0 +1,1 @@
+"""Edges, shapes and colours."""

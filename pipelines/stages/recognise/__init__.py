@@ -1,0 +1,1 @@
+"""Stages that find and name things with networks."""
