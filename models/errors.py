@@ -11,6 +11,7 @@
     |-- ModelError             a model cannot be used
     |   |-- ModelMissing       its file is not there, or is not the file that its card describes
     |   |-- ModelIncompatible  it is there, but its inputs, outputs or format do not fit
+    |   |-- ModelRefused       it can run code of its own, and nobody has said that it may
     |   `-- RuntimeMissing     the library that runs it is not installed
     |-- PluginError            an entry point cannot be imported, or does not keep to its contract
     `-- AssistantError         a provider of the assistant cannot answer
@@ -26,6 +27,7 @@ __all__ = [
     "ModelError",
     "ModelIncompatible",
     "ModelMissing",
+    "ModelRefused",
     "PluginError",
     "RuntimeMissing",
     "ScenescopeError",
@@ -96,6 +98,10 @@ class ModelMissing(ModelError):
 
 class ModelIncompatible(ModelError):
     """The weights are there, but their inputs, outputs or format are not those the decoder knows."""
+
+
+class ModelRefused(ModelError):
+    """Loading the file can run code that is in it, and the user has not said that it may."""
 
 
 class RuntimeMissing(ModelError):
