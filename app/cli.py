@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from scenescope.app.environment import check_display, prepare_process
+from scenescope.app.own_stages import take_up_own_stages
 from scenescope.app.settings import Environment
 
 __all__ = ["app", "main"]
@@ -202,8 +203,10 @@ def run(
 
     request = RunRequest(source, pipeline, out, video, policy and policy.value, max_frames, start, end)
     interrupted = threading.Event()
+    environment = Environment.read()
+    take_up_own_stages(environment)
     with _on_signal(interrupted.set):
-        outcome = run_headless(request, Progress(quiet), interrupted, Environment.read().presets_dir)
+        outcome = run_headless(request, Progress(quiet), interrupted, environment.presets_dir)
     if as_json:
         print(json.dumps(outcome.summary(), ensure_ascii=False))
     elif not quiet and outcome.frames:
@@ -280,6 +283,7 @@ def stages_list(as_json: AsJson = False) -> None:
     """List the stages, ours and those of plugins."""
     from scenescope.app import listing
 
+    take_up_own_stages(Environment.read())
     found = listing.stages()
     if as_json:
         _print_json(found)

@@ -3,7 +3,7 @@
 ====================== =============================================================================================
 variable               meaning
 ====================== =============================================================================================
-SCENESCOPE_CONFIG_DIR  folder for ``settings.json`` and the user's own presets, instead of the platform's usual one
+SCENESCOPE_CONFIG_DIR  folder for ``settings.json``, the user's own presets and stages, instead of the usual one
 SCENESCOPE_DATA_DIR    folder for snapshots, recordings and downloaded models, instead of the platform's usual one
 SCENESCOPE_DEBUG       anything but 0: show tracebacks with error messages, as ``--debug`` does
 SCENESCOPE_OFFLINE     anything but 0: nothing is ever downloaded, also not by the libraries that Scenescope uses
@@ -72,6 +72,11 @@ class Environment:
     def presets_dir(self) -> Path:
         """The user's own presets."""
         return self.config_dir / "presets"
+
+    @property
+    def stages_dir(self) -> Path:
+        """The user's own stage files."""
+        return self.config_dir / "stages"
 
 
 def _is_on(name: str) -> bool:

@@ -25,10 +25,11 @@ from PySide6.QtWidgets import QApplication
 from scenescope.app.assistant import Assistant, facts_of
 from scenescope.app.environment import neutralise_opencv_qt
 from scenescope.app.settings import Environment, Settings
-from scenescope.pipelines import PipelineSpec, presets
+from scenescope.pipelines import STAGES, PipelineSpec, presets
 from scenescope.pipelines.engine import Engine
 from scenescope.pipelines.events import EngineFault
 from scenescope.pipelines.scene import SceneObserver
+from scenescope.pipelines.user_stages import StageFolder
 from scenescope.widgets.assistant_panel import AssistantPanel
 from scenescope.widgets.main_window import MainWindow
 from scenescope.widgets.settings import Settings as AnySettings
@@ -56,6 +57,7 @@ class Desktop:
             settings,
             assistant_panel=self.panel,
             own_presets=lambda: presets.in_folder(environment.presets_dir),
+            stage_folder=StageFolder(environment.stages_dir, STAGES),
         )
         # Read once, here: the assistant answers on other threads, and menus belong to this one.
         self._menu = tuple(

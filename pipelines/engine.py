@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from scenescope.models import SpecError
 from scenescope.models.budget import ThreadBudget
@@ -121,6 +121,16 @@ class Engine:
         self._spec.position(stage_id)
         if (session := self._session) is not None:
             session.retry(stage_id)
+
+    def renew(self, kinds: Collection[str], problem: str = "") -> None:
+        """Take up the code that the registry now has for these kinds of stages; what they have loaded is kept.
+
+        Args:
+            kinds: names of the stages.
+            problem: why there is no new code, in a sentence that the stages show; the old goes on.
+        """
+        if (session := self._session) is not None:
+            session.renew(kinds, problem)
 
     def start(
         self,

@@ -75,7 +75,11 @@ class SourceState(EngineEvent):
 
 @dataclass(frozen=True)
 class StageState:
-    """A stage as it is: phase, where it runs, what ails it, and why it runs elsewhere than it was asked to."""
+    """A stage as it is: phase, where it runs, and what ails it.
+
+    ``device_problem`` says why it runs elsewhere than it was asked to, ``code_problem`` why a change of its file was
+    not taken up; it runs nevertheless.
+    """
 
     stage_id: str
     phase: StagePhase
@@ -83,6 +87,7 @@ class StageState:
     message: str = ""
     hint: str = ""
     device_problem: str = ""
+    code_problem: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from types import CodeType
 from typing import Any
 
 import cv2
@@ -61,7 +62,9 @@ class StageHost:
         self._stage: Stage | None = None
         self._in_a_row = 0
         self._load_ticket = 0
+        self._least_patience_s = 0.0
         self._closed = False
+        self._code_problem = ""
         self.state = StageState(spec.id, StagePhase.LOADING if spec.enabled else StagePhase.DISABLED)
         try:
             self.info = registry.get(spec.kind).info
@@ -70,6 +73,7 @@ class StageHost:
 
     def wait_at_least(self, seconds: float) -> None:
         """Give the stage more patience than it asks for itself."""
+        self._least_patience_s = seconds
         if self.info is not _UNKNOWN:
             self.info = replace(self.info, patience_s=max(self.info.patience_s, seconds))
 
@@ -153,6 +157,39 @@ class StageHost:
             self._set(StagePhase.READY)
         return False
 
+    def renew(self, problem: str = "") -> bool:
+        """Take up the code that the registry has now, between two frames, keeping what is loaded.
+
+        Args:
+            problem: why there is no new code, in a sentence; the old goes on then, and the sentence is shown.
+
+        Returns:
+            True when the stage must be loaded again, because its ``open`` has changed.
+        """
+        self._code_problem = problem
+        stage, reload = self._stage, False
+        if not problem:
+            try:
+                cls = self._registry.get(self.spec.kind)
+                params = cls.validated(self.spec.params)
+            except ScenescopeError as error:
+                self._code_problem = error.user_message
+            else:
+                self.info = replace(cls.info, patience_s=max(cls.info.patience_s, self._least_patience_s))
+                kept = carried_over(stage, cls, params) if stage is not None else None
+                if kept is not None:
+                    self._stage, self._in_a_row = kept, 0
+                reload = kept is None and self.spec.enabled
+        if reload:
+            self._set(StagePhase.LOADING)
+        elif self.state.phase is StagePhase.TRIPPED and not self._code_problem:
+            # What tripped it may be what was just mended.
+            self._set(StagePhase.READY)
+        else:
+            self.state = replace(self.state, code_problem=self._code_problem)
+            self._on_change()
+        return reload
+
     # Running -----------------------------------------------------------------------------------------------------
 
     @property
@@ -216,7 +253,8 @@ class StageHost:
         message, hint = self._sentence(error) if error else ("", "")
         placement = self._stage.placement() if self._stage and phase is StagePhase.READY else None
         device = placement.device if placement else ""
-        self.state = StageState(self.spec.id, phase, device, message, hint, placement.problem if placement else "")
+        device_problem = placement.problem if placement else ""
+        self.state = StageState(self.spec.id, phase, device, message, hint, device_problem, self._code_problem)
         self._on_change()
 
     def _report(self, error: Exception, index: int | None, tripped: bool) -> None:
@@ -240,6 +278,29 @@ class StageHost:
             self._closed = True
             stage, self._stage = self._stage, None
         return _close_later(stage) if stage is not None else None
+
+
+def carried_over(old: Stage, cls: type[Stage], params: StageParams) -> Stage | None:
+    """An instance of new code that takes over what the old one has opened; None when ``open`` itself has changed."""
+    if not _same_code(type(old).open, cls.open) or not _same_code(type(old).__init__, cls.__init__):
+        return None
+    new = object.__new__(cls)
+    new.__dict__.update(old.__dict__)
+    if new.needs_reopen(params):
+        return None
+    return new.with_params(params)
+
+
+def _same_code(one: Any, other: Any) -> bool:
+    """True when two functions do the same, wherever in their files they stand."""
+    codes = [getattr(function, "__code__", None) for function in (one, other)]
+    return one is other or (None not in codes and _placeless(codes[0]) == _placeless(codes[1]))
+
+
+def _placeless(code: Any) -> Any:
+    """A code object without lines and file names, which are part of its equality."""
+    consts = tuple(_placeless(const) if isinstance(const, CodeType) else const for const in code.co_consts)
+    return code.replace(co_firstlineno=1, co_linetable=b"", co_filename="", co_consts=consts)
 
 
 def validated(spec: StageSpec, registry: Registry[Stage]) -> StageParams | None:

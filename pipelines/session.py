@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -242,6 +242,19 @@ class Session:
                     self._load(self._hosts[at])
 
         self.flow.between_frames(renew)
+
+    def renew(self, kinds: Collection[str], problem: str) -> None:
+        """Take up new code of these kinds of stages between two frames, or show why there is none."""
+
+        def take_up() -> None:
+            to_load = [host for host in self._hosts if host.spec.kind in kinds and host.renew(problem)]
+            self._rebuild()
+            for host in to_load:
+                self._load(host)
+            if self.source_state.phase in (SourcePhase.PAUSED, SourcePhase.ENDED):
+                self._refresh()
+
+        self.flow.between_frames(take_up)
 
     def _reconcile(self, spec: PipelineSpec) -> None:
         """Make the hosts fit the wish: keep those that stay, load new ones, close those that went."""

@@ -107,6 +107,10 @@ def _rows() -> Iterator[ActionSpec]:
                "Switch the chosen stage on or off")
     yield _row(menu, "stage.retry", "Retr&y stage", "Ctrl+R", "stages.retry_current", "retry",
                "Load the chosen stage again after a failure")
+    yield _row(menu, "stage.new_file", "New sta&ge file...", "Ctrl+Alt+N", "stage_files.new_file", "new",
+               "Write a stage of your own in Python, taken up whenever you save it")
+    yield _row(menu, "stage.folder", "Own stage fo&lder", "Ctrl+Alt+O", "stage_files.open_folder", "folder",
+               "Show the folder of your own stages")
     yield _row(menu, "pipeline.new", "&New pipeline", "Ctrl+N", "files.new", "new", "Begin with no stages",
                separated=True)
     yield _row(menu, "pipeline.open", "&Open pipeline...", "Ctrl+Shift+F", "files.ask_open", "open",

@@ -19,6 +19,7 @@ from scenescope.pipelines.events import PipelineChanged, SourcePhase, SourceStat
 from scenescope.pipelines.presets import Preset
 from scenescope.pipelines.registry import Registry
 from scenescope.pipelines.sources.open import open_source as open_source_by_text
+from scenescope.pipelines.user_stages import StageFolder
 from scenescope.widgets.actions import ActionSet
 from scenescope.widgets.bridge import EngineBridge
 from scenescope.widgets.help_commands import HelpCommands
@@ -36,6 +37,7 @@ from scenescope.widgets.settings import MemorySettings, Settings
 from scenescope.widgets.snapshot import Snapshots
 from scenescope.widgets.source_chooser import CameraLister, SourceMenu
 from scenescope.widgets.source_commands import Cameras, SourceCommands
+from scenescope.widgets.stage_files import StageFiles
 from scenescope.widgets.stage_panel import StagePanel
 from scenescope.widgets.status_strip import StatusStrip
 from scenescope.widgets.theme import Theme, ThemeChoice
@@ -64,6 +66,7 @@ class MainWindow(QMainWindow):
         open_source: makes a source of a text and options.
         own_presets: gives the user's own presets.
         registry: where stage classes are found.
+        stage_folder: the user's own stage files.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class MainWindow(QMainWindow):
         open_source: Callable[..., Source] = open_source_by_text,
         own_presets: Callable[[], list[Preset]] = list,
         registry: Registry[Stage] = STAGES,
+        stage_folder: StageFolder | None = None,
     ) -> None:
         super().__init__()
         self.engine = engine
@@ -101,6 +105,7 @@ class MainWindow(QMainWindow):
         self.layout_keeper = LayoutKeeper(self, self.actions_, self.settings)
         self.viewport = Viewport(engine.display, self.bridge.note_painted)
         self.stages = StagePanel(self.editor, registry)
+        self.stage_files = StageFiles(stage_folder, engine, self.bridge, self)
         self.timing = TimingPanel()
         self.status = StatusStrip()
         self.playback_bar = PlaybackBar()
@@ -172,6 +177,8 @@ class MainWindow(QMainWindow):
         self.editor.refused.connect(notices.warn)
         self.files.failed.connect(notices.warn)
         self.files.saved.connect(notices.pipeline_saved)
+        self.stage_files.failed.connect(notices.warn)
+        self.stage_files.told.connect(notices.inform)
         self.snapshots.failed.connect(notices.warn)
         self.snapshots.saved.connect(notices.snapshot_saved)
         self.snapshots.copied.connect(notices.snapshot_copied)
@@ -380,6 +387,7 @@ class MainWindow(QMainWindow):
         super().showEvent(event)
         # Sizes of docks mean nothing before the window has one.
         self.layout_keeper.begin()
+        self.stage_files.watch()
 
     @override
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -403,6 +411,7 @@ class MainWindow(QMainWindow):
         if not self._closed:
             self._closed = True
             self.layout_keeper.save()
+            self.stage_files.close()
             self.bridge.close()
             self.engine.stop(STOP_WITHIN_S)
             self.snapshots.close()

@@ -68,6 +68,11 @@ class Notices(QWidget):
         """Something that was asked for was not done."""
         self.notice.say(Level.WARNING, message, hint, seconds=WARNING_S)
 
+    @Slot(str, str)
+    def inform(self, message: str, more: str) -> None:
+        """Something went well."""
+        self.notice.say(Level.INFO, message, more, seconds=INFO_S)
+
     @Slot(str)
     def pipeline_saved(self, path: str) -> None:
         """A pipeline file was written."""

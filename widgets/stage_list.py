@@ -137,7 +137,7 @@ class StageDelegate(QStyledItemDelegate):
         title = QFontMetrics(bold).elidedText(row.title, Qt.TextElideMode.ElideRight, first_end - left)
         painter.drawText(top, Qt.AlignmentFlag.AlignVCenter, title)
 
-        wrong_device = bool(row.state.device_problem)
+        wrong_device = bool(row.state.device_problem or row.state.code_problem)
         device = row.state.device if not row.can_retry else ""
         tint = QColor(colours.bad if wrong_device else colours.muted)
         second_end = self._at_right(painter, below, device, small, tint)

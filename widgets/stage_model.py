@@ -60,8 +60,8 @@ class StageRow:
         """What the second line of the row says."""
         if self.can_retry:
             return self.state.message or _WORDS[self.state.phase]
-        if self.state.device_problem:
-            return self.state.device_problem
+        if problem := self.state.code_problem or self.state.device_problem:
+            return problem
         return _WORDS[self.state.phase]
 
     @property
