@@ -10,18 +10,6 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def blocks(path: Path, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
-
-
-def test_the_first_stage_runs_as_written():
-    code = "\n".join(blocks(ROOT / "docs" / "your-first-stage.md", "python"))
-    names: dict = {"__name__": "your_first_stage"}
-    exec(compile(code, "your-first-stage.md", "exec"), names)
-    assert names["Outline"].info.title == "Outline"
-    assert names["Outline"].info.summary == "Trace edges with Canny's hysteresis thresholding."
-
-
 def test_the_readme_has_its_two_commands_on_a_line_each():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = [line for line in text.splitlines() if line.startswith("python3 -m venv")]
