@@ -9,6 +9,7 @@ from scenescope.pipelines.source import SourceInfo
 from scenescope.pipelines.spec import PipelineSpec
 
 __all__ = [
+    "CopyRate",
     "Counts",
     "EngineEvent",
     "EngineFault",
@@ -160,11 +161,20 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class CopyRate:
+    """Copies between the host and devices for every analysed frame, and their megabytes; zeros on the CPU alone."""
+
+    uploads: float = 0.0
+    downloads: float = 0.0
+    megabytes: float = 0.0
+
+
+@dataclass(frozen=True)
 class Stats(EngineEvent):
     """Published four times a second.
 
     ``frame_age_ms`` is the time from capture to composed picture (p50, p95 over the last seconds); ``overlay_age_ms``
-    says how much older than the picture the newest overlay is.
+    says how much older than the picture the newest overlay is; ``copies`` are those since the statistics before.
     """
 
     capture_fps: float
@@ -177,3 +187,4 @@ class Stats(EngineEvent):
     overlay_age_ms: float
     counts: Counts
     stages: tuple[StageStats, ...] = field(default=())
+    copies: CopyRate = field(default_factory=lambda: CopyRate())

@@ -7,7 +7,10 @@ from collections import deque
 
 import numpy as np
 
-__all__ = ["Durations", "RateMeter"]
+from scenescope.models.vision.copies import COPIES, CopyCount
+from scenescope.pipelines.events import CopyRate
+
+__all__ = ["CopyMeter", "Durations", "RateMeter"]
 
 
 class Durations:
@@ -46,3 +49,18 @@ class RateMeter:
             self._seen.popleft()
         (then, before) = self._seen[0]
         return (count - before) / (now - then) if now > then else 0.0
+
+
+class CopyMeter:
+    """Copies between host and devices for every frame, over the latest statistics."""
+
+    def __init__(self, keep: int = 8) -> None:
+        self._seen: deque[tuple[int, CopyCount]] = deque([(0, COPIES.count)], maxlen=keep)
+
+    def update(self, frames: int) -> CopyRate:
+        """Note that ``frames`` have been analysed by now; copies a frame."""
+        self._seen.append((frames, COPIES.count))
+        before, copied = self._seen[0]
+        made, count = self._seen[-1][1] - copied, max(frames - before, 1)
+        n_bytes = made.uploaded_bytes + made.downloaded_bytes
+        return CopyRate(made.uploads / count, made.downloads / count, n_bytes / 1e6 / count)

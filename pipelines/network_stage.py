@@ -9,6 +9,7 @@ from pydantic import Field
 from scenescope.models import ResultBatch
 from scenescope.models.catalogue import current
 from scenescope.models.vision.base import VisionModel, open_model
+from scenescope.models.vision.picture import Picture
 from scenescope.models.vision.placement import LoadOptions, Placement
 from scenescope.pipelines.frame import Frame
 from scenescope.pipelines.params import LAST, Device, StageParams
@@ -75,7 +76,8 @@ class NetworkStage(Stage):
 
     def find(self, frame: Frame, kind: type[R], **options: Any) -> R:
         """What the first network finds in the frame's picture, which must be a ``kind``."""
-        (found,) = self.network.infer([frame.image], **options)
+        picture = frame.derived(Picture, lambda: Picture(frame.image))
+        found = self.network.look_at(picture, **options)
         assert isinstance(found, kind)
         return found
 

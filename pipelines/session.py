@@ -26,7 +26,7 @@ from scenescope.pipelines.events import (
 from scenescope.pipelines.flow import Flight, Flow, Step
 from scenescope.pipelines.frame import Frame
 from scenescope.pipelines.host import StageHost
-from scenescope.pipelines.meters import RateMeter
+from scenescope.pipelines.meters import CopyMeter, RateMeter
 from scenescope.pipelines.registry import Registry
 from scenescope.pipelines.side_lane import SideLane
 from scenescope.pipelines.sink import Sink
@@ -113,6 +113,7 @@ class Session:
         self._loads: list[threading.Thread] = []
         self._context = StageContext(live=source.live, threads=self.budget)
         self._rates = (RateMeter(), RateMeter(), RateMeter())
+        self._copies = CopyMeter()
         self._composed_before = display.composed
         self._ticket = 0
         self.flow = Flow(policy, self.budget, self._publish, self._drained)
@@ -413,6 +414,7 @@ class Session:
             overlay_age_ms=0.0 if overlay_age_s is None else overlay_age_s * 1e3,
             counts=counts,
             stages=tuple(host.stats() for host in self._hosts),
+            copies=self._copies.update(counts.analysed),
         )
 
     def counts(self) -> Counts:

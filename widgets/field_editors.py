@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from scenescope.widgets.field_editor import FieldEditor
 from scenescope.widgets.param_fields import FieldKind, ParamField
-from scenescope.widgets.text_editors import NamesEditor, TextEditor, YamlEditor
+from scenescope.widgets.text_editors import FileEditor, NamesEditor, TextEditor, YamlEditor
 
 __all__ = ["FieldEditor", "make_editor"]
 
@@ -182,6 +182,9 @@ class ChoiceEditor(FieldEditor):
 
     @override
     def show_value(self, value: Any) -> None:
+        if self.combo.findData(value) < 0 and value is not None:
+            # A model or device that this computer does not have, or none chosen yet.
+            self.combo.addItem(f"{value} (not here)" if value else "Choose...", value)
         self.combo.setCurrentIndex(self.combo.findData(value))
 
     @Slot(int)
@@ -290,6 +293,7 @@ def _starting_value(field: ParamField) -> Any:
         FieldKind.CHOICE: field.choices[0][0] if field.choices else None,
         FieldKind.NAMES: [],
         FieldKind.TEXT: "",
+        FieldKind.FILE: "",
         FieldKind.REGION: {"points": []},
         FieldKind.LINE: {"start": [0.0, 0.5], "end": [1.0, 0.5]},
     }.get(field.kind)
@@ -304,6 +308,7 @@ _EDITORS: dict[FieldKind, type[FieldEditor]] = {
     FieldKind.TEXT: TextEditor,
     FieldKind.REGION: ShapeEditor,
     FieldKind.LINE: ShapeEditor,
+    FieldKind.FILE: FileEditor,
     FieldKind.YAML: YamlEditor,
 }
 

@@ -281,7 +281,7 @@ class MainWindow(QMainWindow):
         self.stages.show_stats(stats.stages)
         titles = {row.spec.id: row.title for row in self.stages.model.rows}
         info = self.engine.source_state.info
-        self.timing.bars.show_stats(stats.stages, titles, info.rate_hz if info else 0.0)
+        self.timing.bars.show_stats(stats.stages, titles, info.rate_hz if info else 0.0, stats.copies)
         if picture is not None:
             self.playback_bar.show_position(picture.pts_s, force=True)
             self.viewport.set_badge("In step" if picture.mode is DisplayMode.IN_STEP else "Newest")

@@ -15,13 +15,28 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
-from scenescope.pipelines import Line, Region
-from scenescope.pipelines.params import LAST
+from scenescope.models.catalogue import current
+from scenescope.models.vision.devices import devices
+from scenescope.pipelines import Line, ModelOf, Region
+from scenescope.pipelines.params import LAST, DeviceChoice
 from scenescope.pipelines.stage import params_problem
 
 __all__ = ["FieldKind", "ParamField", "checked", "describe", "json_values", "title_of"]
 
-UNITS = {"px": "px", "s": "s", "ms": "ms", "deg": "°", "hz": "Hz", "fps": "fps", "percent": "%", "db": "dB"}
+Choices = tuple[tuple[Any, str], ...]
+
+UNITS = {
+    "px": "px",
+    "s": "s",
+    "ms": "ms",
+    "deg": "°",
+    "hz": "Hz",
+    "fps": "fps",
+    "percent": "%",
+    "db": "dB",
+    "m": "m",
+    "mm": "mm",
+}
 _ACRONYMS = {"iou": "IoU", "id": "ID", "fps": "FPS", "rgb": "RGB", "hsv": "HSV", "url": "URL", "nms": "NMS", "qr": "QR"}
 
 
@@ -36,6 +51,7 @@ class FieldKind(StrEnum):
     TEXT = "text"
     REGION = "region"
     LINE = "line"
+    FILE = "file"
     YAML = "yaml"
 
 
@@ -110,7 +126,7 @@ def _field(name: str, info: FieldInfo) -> ParamField:
     annotation, constraints = _unwrapped(info.annotation, list(info.metadata))
     annotation, optional = _without_none(annotation)
     annotation, constraints = _unwrapped(annotation, constraints)
-    kind, choices = _kind(annotation)
+    kind, choices = _offered(constraints) or _kind(annotation)
     title, unit = title_of(name)
     raw = info.get_default(call_default_factory=True) if not info.is_required() else None
     low, high, step, decimals = _numbers(kind, constraints)
@@ -154,7 +170,18 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
-def _kind(annotation: Any) -> tuple[FieldKind, tuple[tuple[Any, str], ...]]:
+def _offered(constraints: list[Any]) -> tuple[FieldKind, Choices] | None:
+    """The choices of a text that names something of this computer: a network of the catalogue, a device."""
+    for item in constraints:
+        if isinstance(item, ModelOf):
+            cards = [card for task in item.tasks for card in current().cards(task)]
+            return FieldKind.CHOICE, tuple((card.name, card.title) for card in cards)
+        if isinstance(item, DeviceChoice):
+            return FieldKind.CHOICE, devices()
+    return None
+
+
+def _kind(annotation: Any) -> tuple[FieldKind, Choices]:
     origin = get_origin(annotation)
     if origin is Literal:
         return FieldKind.CHOICE, tuple((value, _shown(value)) for value in get_args(annotation))
@@ -169,7 +196,7 @@ def _kind(annotation: Any) -> tuple[FieldKind, tuple[tuple[Any, str], ...]]:
         (int, FieldKind.INTEGER),
         (float, FieldKind.NUMBER),
         (str, FieldKind.TEXT),
-        (Path, FieldKind.TEXT),
+        (Path, FieldKind.FILE),
         (Region, FieldKind.REGION),
         (Line, FieldKind.LINE),
     ):

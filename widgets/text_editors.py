@@ -7,13 +7,13 @@ from typing import Any
 
 import yaml
 from PySide6.QtCore import QStringListModel, Qt, Slot
-from PySide6.QtWidgets import QCompleter, QLineEdit, QWidget
+from PySide6.QtWidgets import QCompleter, QFileDialog, QLineEdit, QPushButton, QWidget
 from typing_extensions import override
 
 from scenescope.widgets.field_editor import FieldEditor
 from scenescope.widgets.param_fields import ParamField
 
-__all__ = ["NamesEditor", "TextEditor", "YamlEditor"]
+__all__ = ["FileEditor", "NamesEditor", "TextEditor", "YamlEditor"]
 
 
 class TextEditor(FieldEditor):
@@ -99,6 +99,25 @@ class NamesEditor(TextEditor):
         self.line.setText(f"{text[:start]}{name}{text[start + len(word) :]}")
         self.line.setCursorPosition(start + len(name))
         self.line.setModified(True)
+
+
+class FileEditor(TextEditor):
+    """A path, typed or chosen in a dialog."""
+
+    def __init__(self, field: ParamField, parent: QWidget | None = None) -> None:
+        super().__init__(field, parent)
+        self.line.setPlaceholderText("none")
+        self.browse = QPushButton("Browse...")
+        self.browse.setAccessibleName(f"Choose a file for {field.title}")
+        self.browse.clicked.connect(self._browse)
+        self._dress(self.browse)
+
+    @Slot()
+    def _browse(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, self.field.title, self.line.text())
+        if path:
+            self.line.setText(path)
+            self.edited.emit(path, None)
 
 
 class YamlEditor(TextEditor):

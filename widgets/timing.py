@@ -9,13 +9,14 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QP
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 from typing_extensions import override
 
-from scenescope.pipelines.events import StageStats
+from scenescope.pipelines.events import CopyRate, StageStats
 from scenescope.widgets.theme import colours_of
 
 __all__ = ["TimingPanel"]
 
 PAD = 12
 ROW_GAP = 10
+NOTHING_YET = "No stage has run yet"
 
 
 class TimingBars(QWidget):
@@ -25,20 +26,25 @@ class TimingBars(QWidget):
         super().__init__(parent)
         self.rows: list[tuple[str, StageStats]] = []
         self.budget_ms = 0.0
+        self.copies = ""
         self.setAccessibleName("Time of each stage")
 
-    def show_stats(self, stats: Sequence[StageStats], titles: Mapping[str, str], rate_hz: float) -> None:
+    def show_stats(
+        self, stats: Sequence[StageStats], titles: Mapping[str, str], rate_hz: float, copies: CopyRate | None = None
+    ) -> None:
         """Show these.
 
         Args:
             stats: of all stages, in order.
             titles: by stage id.
             rate_hz: of the source, for the mark; 0 when it is not known.
+            copies: between the host and devices, shown when there are any.
         """
+        self.copies = copy_words(copies or CopyRate())
         self.rows = [(titles.get(one.stage_id, one.stage_id), one) for one in stats if one.calls]
         self.budget_ms = 1000 / rate_hz if rate_hz > 0 else 0.0
         words = [f"{title} {one.p50_ms:.1f} ms, at worst {one.p95_ms:.1f} ms" for title, one in self.rows]
-        self.setAccessibleDescription("; ".join(words) or "No stage has run yet")
+        self.setAccessibleDescription("; ".join(filter(None, [*words, self.copies])) or NOTHING_YET)
         self.setMinimumHeight(self._height())
         self.update()
 
@@ -50,7 +56,9 @@ class TimingBars(QWidget):
         return QFontMetrics(self.font()).height() + 14
 
     def _height(self) -> int:
-        return 2 * PAD + max(len(self.rows), 1) * (self._row_height() + ROW_GAP) + QFontMetrics(self.font()).height()
+        lines = 1 + bool(self.copies)
+        rows = max(len(self.rows), 1) * (self._row_height() + ROW_GAP)
+        return 2 * PAD + rows + lines * QFontMetrics(self.font()).height()
 
     @override
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -98,6 +106,19 @@ class TimingBars(QWidget):
             wide = QFontMetrics(small).horizontalAdvance(text)
             left = min(max(mark - wide / 2, PAD), self.width() - PAD - wide)
             painter.drawText(QPointF(left, top + metrics.ascent()), text)
+            top += metrics.height()
+        if self.copies:
+            painter.setFont(small)
+            painter.setPen(QColor(colours.muted))
+            painter.drawText(QPointF(PAD, top + metrics.ascent()), self.copies)
+
+
+def copy_words(copies: CopyRate) -> str:
+    """What is said of copies between the host and devices; empty when there are none."""
+    if not copies.uploads and not copies.downloads:
+        return ""
+    up, down = f"{copies.uploads:.1f} up", f"{copies.downloads:.1f} down"
+    return f"Device copies a picture: {up}, {down}, {copies.megabytes:.1f} MB"
 
 
 class TimingPanel(QFrame):

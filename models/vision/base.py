@@ -14,6 +14,7 @@ from scenescope.models.cards import ModelCard
 from scenescope.models.errors import ModelIncompatible, PluginError
 from scenescope.models.results import ResultBatch
 from scenescope.models.vision.decoders import DECODERS
+from scenescope.models.vision.picture import Picture
 from scenescope.models.vision.placement import LoadOptions, Placement
 from scenescope.models.vision.runtimes import RUNTIMES
 
@@ -68,6 +69,10 @@ class VisionModel(ABC):
             inputs, geometry = self.preprocess(image)
             results.append(self.postprocess(self.forward(inputs), geometry, **options))
         return results
+
+    def look_at(self, picture: Picture, **options: Any) -> ResultBatch:
+        """Results for a picture that other networks look at too; one that runs on a device may share the copy there."""
+        return self.infer([picture.image], **options)[0]
 
     def close(self) -> None:
         """Release what :meth:`load` took."""

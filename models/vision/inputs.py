@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scenescope.models.errors import ModelIncompatible
 
-__all__ = ["Fit", "Geometry", "InputSpec", "fitted", "prepare", "tensor_of", "warped"]
+__all__ = ["Fit", "Geometry", "InputSpec", "Plan", "fitted", "plan", "prepare", "tensor_of", "warped"]
 
 Image = NDArray[np.uint8]
 Matrix = NDArray[np.float64]
@@ -120,21 +120,49 @@ def prepare(image: Image, spec: InputSpec) -> tuple[NDArray[Any], Geometry]:
     return tensor_of(small, spec), geometry
 
 
+class Plan(NamedTuple):
+    """Where a picture goes in an input: scaled to ``size_wh``, its corner at (``left``, ``top``), negative if cut."""
+
+    size_wh: tuple[int, int]
+    left: int
+    top: int
+    geometry: Geometry
+
+
+def plan(picture_wh: tuple[int, int], spec: InputSpec) -> Plan:
+    """How a picture of this size is fitted in."""
+    (width, height), (w, h) = spec.size_wh, picture_wh
+    if spec.fit == "stretch":
+        new_w, new_h = width, height
+    elif spec.fit == "crop":
+        # As torchvision's Resize and CenterCrop: the shorter side to the input's over crop_fraction, then the middle.
+        scale = max(width / w, height / h) / spec.crop_fraction
+        new_w, new_h = max(round(w * scale), width), max(round(h * scale), height)
+    else:
+        scale = min(width / w, height / h)
+        new_w, new_h = max(round(w * scale), 1), max(round(h * scale), 1)
+    top_left = spec.fit == "letterbox top left"
+    left, top = (0, 0) if top_left else ((width - new_w) // 2, (height - new_h) // 2)
+    sx, sy = w / new_w, h / new_h
+    matrix = np.array([[sx, 0.0, -left * sx], [0.0, sy, -top * sy], [0.0, 0.0, 1.0]])
+    return Plan((new_w, new_h), left, top, Geometry(matrix, spec.size_wh, picture_wh))
+
+
 def fitted(image: Image, spec: InputSpec) -> tuple[Image, Geometry]:
     """The picture fitted into the input's size, still uint8 (h, w, 3) BGR, and how it went in."""
     (width, height), (h, w) = spec.size_wh, image.shape[:2]
-    if spec.fit == "stretch":
-        small = cv2.resize(image, spec.size_wh, interpolation=cv2.INTER_LINEAR)
-        return _picture(small), _geometry(w / width, h / height, 0, 0, spec.size_wh, (w, h))
+    (new_w, new_h), left, top, geometry = plan((w, h), spec)
     if spec.fit == "crop":
-        return _centre_crop(image, spec)
-    scale = min(width / w, height / h)
-    new_w, new_h = max(round(w * scale), 1), max(round(h * scale), 1)
-    left, top = (0, 0) if spec.fit == "letterbox top left" else ((width - new_w) // 2, (height - new_h) // 2)
+        # Made smaller, pixels are averaged, as Pillow's antialiased bilinear filter does.
+        smaller = cv2.INTER_AREA if new_w < w else cv2.INTER_LINEAR
+        resized = cv2.resize(image, (new_w, new_h), interpolation=smaller)
+        return np.ascontiguousarray(_picture(resized)[-top : height - top, -left : width - left]), geometry
+    if (new_w, new_h) == spec.size_wh:
+        return _picture(cv2.resize(image, spec.size_wh, interpolation=cv2.INTER_LINEAR)), geometry
     full = np.full((height, width, 3), spec.padding, np.uint8)
     # Straight into its place: one copy less.
     cv2.resize(image, (new_w, new_h), dst=full[top : top + new_h, left : left + new_w], interpolation=cv2.INTER_LINEAR)
-    return full, _geometry(w / new_w, h / new_h, left, top, spec.size_wh, (w, h))
+    return full, geometry
 
 
 def warped(image: Image, spec: InputSpec, to_picture: Matrix, border: float = 0.0) -> tuple[Image, Geometry]:
@@ -183,28 +211,6 @@ def tensor_of(small: Image, spec: InputSpec) -> NDArray[Any]:
         if offset:
             plane += offset
     return tensor if spec.dtype == "float32" else tensor.astype(spec.dtype)
-
-
-def _centre_crop(image: Image, spec: InputSpec) -> tuple[Image, Geometry]:
-    """As torchvision's Resize and CenterCrop: the shorter side to the input's over ``crop_fraction``, then its middle.
-
-    Made smaller, pixels are averaged, as Pillow's antialiased bilinear filter does.
-    """
-    (width, height), (h, w) = spec.size_wh, image.shape[:2]
-    scale = max(width / w, height / h) / spec.crop_fraction
-    new_w, new_h = max(round(w * scale), width), max(round(h * scale), height)
-    smaller = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    resized = cv2.resize(image, (new_w, new_h), interpolation=smaller)
-    left, top = (new_w - width) // 2, (new_h - height) // 2
-    part = np.ascontiguousarray(resized[top : top + height, left : left + width])
-    return _picture(part), _geometry(w / new_w, h / new_h, left, top, spec.size_wh, (w, h))
-
-
-def _geometry(
-    sx: float, sy: float, left: float, top: float, input_wh: tuple[int, int], picture_wh: tuple[int, int]
-) -> Geometry:
-    matrix = np.array([[sx, 0.0, -left * sx], [0.0, sy, -top * sy], [0.0, 0.0, 1.0]])
-    return Geometry(matrix, input_wh, picture_wh)
 
 
 def _picture(image: Any) -> Image:

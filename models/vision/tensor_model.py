@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from scenescope.models.cards import ModelCard, checked_file
 from scenescope.models.errors import ModelIncompatible
 from scenescope.models.results import ResultBatch
 from scenescope.models.vision.base import Image, VisionModel
+from scenescope.models.vision.copies import COPIES
 from scenescope.models.vision.decoders import Decoder, decoder_for
 from scenescope.models.vision.inputs import Geometry, InputSpec, prepare
 from scenescope.models.vision.network import Network
+from scenescope.models.vision.picture import Picture, prepare_on
 from scenescope.models.vision.placement import LoadOptions, Placement
 from scenescope.models.vision.runtimes import open_network
 
@@ -56,7 +59,20 @@ class TensorModel(VisionModel):
         return {self._input: tensor}, geometry
 
     def forward(self, inputs: dict[str, Any]) -> dict[str, NDArray[Any]]:
-        return self.network.run(inputs)
+        outputs = self.network.run(inputs)
+        if self.network.placement.device != "CPU":
+            for value in inputs.values():
+                if isinstance(value, np.ndarray):
+                    COPIES.uploaded(value.nbytes)
+            for output in outputs.values():
+                COPIES.downloaded(output.nbytes)
+        return outputs
+
+    def look_at(self, picture: Picture, **options: Any) -> ResultBatch:
+        if not self.network.torch_device:
+            return super().look_at(picture, **options)
+        tensor, geometry = prepare_on(picture.on(self.network.torch_device), self.spec)
+        return self.postprocess(self.forward({self._input: tensor}), geometry, **options)
 
     def postprocess(self, outputs: dict[str, NDArray[Any]], geometry: Geometry, **options: Any) -> ResultBatch:
         return self.decoder.decode(outputs, geometry, **options)

@@ -46,7 +46,7 @@ def open_palette(window: MainWindow, qtbot: Any, action: str) -> Palette:
 
 def test_a_stage_is_added_by_typing(window: MainWindow, qtbot: Any) -> None:
     popup = open_palette(window, qtbot, "stage.add")
-    assert {item.group for item in popup.shown} >= {"Test", "Edges", "Detect"}
+    assert {item.group for item in popup.shown} >= {"Test", "Edges and shapes", "Detect and recognise"}
     QTest.keyClicks(popup.line, "tin")
     assert popup.shown[0].title == "Tint"
     QTest.keyClick(popup.line, Qt.Key.Key_Return)

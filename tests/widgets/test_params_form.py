@@ -2,20 +2,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field, model_validator
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog
 
-from scenescope.pipelines import Line, Region, StageParams
+from scenescope.pipelines import Device, Line, ModelOf, Region, StageParams
 from scenescope.pipelines.fakes import fake_registry
+from scenescope.pipelines.params import LAST
 from scenescope.widgets.field_editor import FieldEditor
 from scenescope.widgets.field_editors import ChoiceEditor, NumberEditor, OptionalEditor, ShapeEditor, SwitchEditor
 from scenescope.widgets.param_fields import FieldKind, checked, describe, json_values, title_of
 from scenescope.widgets.params_form import ParamsForm, UnknownForm
-from scenescope.widgets.text_editors import NamesEditor, TextEditor, YamlEditor
+from scenescope.widgets.text_editors import FileEditor, NamesEditor, TextEditor, YamlEditor
 
 
 class Shade(StrEnum):
@@ -43,6 +46,10 @@ class AllKinds(StageParams):
     limit: float | None = Field(None, ge=0, le=10, description="Perhaps.")
     deep: Annotated[int, Field(ge=2, le=5)] | None = Field(3, description="Bounds inside.")
     pair: tuple[int, int] = Field((1, 2), description="Anything else.")
+    picture: Path | None = Field(None, description="A file.")
+    model: Annotated[str, ModelOf("detection")] = Field("nanodet_g_416_coco", description="A network.")
+    device: Device = Field("auto", description="Where.", json_schema_extra=LAST)
+    behind: int = Field(1, ge=0, le=3, description="Declared behind the one that is shown last.")
 
 
 class TwoBounds(StageParams):
@@ -75,6 +82,9 @@ FIELDS = {field.name: field for field in describe(AllKinds)}
         ("limit", FieldKind.NUMBER, OptionalEditor),
         ("deep", FieldKind.INTEGER, OptionalEditor),
         ("pair", FieldKind.YAML, YamlEditor),
+        ("picture", FieldKind.FILE, OptionalEditor),
+        ("model", FieldKind.CHOICE, ChoiceEditor),
+        ("device", FieldKind.CHOICE, ChoiceEditor),
     ],
 )
 def test_every_kind_gets_its_editor(qtbot: Any, name: str, kind: FieldKind, editor: type[FieldEditor]) -> None:
@@ -85,6 +95,34 @@ def test_every_kind_gets_its_editor(qtbot: Any, name: str, kind: FieldKind, edit
     assert type(form.rows[name].editor) is editor
     assert form.rows[name].editor.field.description
     assert form.rows[name].title.toolTip() or kind is FieldKind.SWITCH
+
+
+def test_networks_and_devices_are_offered_and_others_shown_as_such(qtbot: Any) -> None:
+    assert ("nanodet_g_416_coco", "NanoDet-g 416 (COCO)") in FIELDS["model"].choices
+    assert FIELDS["device"].choices[:2] == (("auto", "Automatic"), ("cpu", "CPU"))
+    assert list(FIELDS)[-1] == "device"
+    form = ParamsForm(AllKinds)
+    qtbot.addWidget(form)
+    form.show_values({"model": "yolo99", "device": "cuda:7"})
+    for name, text in {"model": "yolo99 (not here)", "device": "cuda:7 (not here)"}.items():
+        editor = form.rows[name].editor
+        assert isinstance(editor, ChoiceEditor)
+        assert editor.combo.currentText() == text
+
+
+def test_a_file_is_typed_or_chosen(qtbot: Any, monkeypatch: Any, tmp_path: Path) -> None:
+    form = ParamsForm(AllKinds)
+    qtbot.addWidget(form)
+    form.show_values({"picture": "a.png"})
+    editor = form.rows["picture"].editor
+    assert isinstance(editor, OptionalEditor)
+    assert isinstance(editor.inner, FileEditor)
+    told: list[Any] = []
+    editor.edited.connect(lambda value, gesture: told.append(value))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *args: (str(tmp_path / "b.png"), ""))
+    editor.inner.browse.click()
+    assert told == [str(tmp_path / "b.png")]
+    assert checked(AllKinds, {}, "picture", told[0]) == (told[0], "")
 
 
 @pytest.mark.parametrize(
