@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 from typing_extensions import override
 
+from scenescope.widgets.palette_preview import Preview, PreviewPane
 from scenescope.widgets.stage_model import Index
 from scenescope.widgets.theme import colours_of
 
@@ -46,6 +47,7 @@ class PaletteItem:
     icon: QIcon = field(default_factory=QIcon)
     problem: str = ""
     keywords: str = ""
+    preview: Preview | None = None
 
 
 def fuzzy_score(query: str, text: str) -> float | None:
@@ -215,6 +217,7 @@ class Palette(QDialog):
         self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.view.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.view.clicked.connect(self._take)
+        self.view.entered.connect(self._point_at)
         self.nothing = QLabel("Nothing matches.")
         self.nothing.setObjectName("muted")
         self.nothing.setContentsMargins(12, 4, 12, 8)
@@ -225,6 +228,9 @@ class Palette(QDialog):
         inside.addWidget(self.line)
         inside.addWidget(self.view)
         inside.addWidget(self.nothing)
+        self.pane = PreviewPane()
+        inside.addWidget(self.pane)
+        self._has_previews = any(item.preview for item in self._all)
         around = QVBoxLayout(self)
         around.setContentsMargins(0, 0, 0, 0)
         around.addWidget(card)
@@ -235,6 +241,7 @@ class Palette(QDialog):
         window = self._over.window()
         self.setFixedWidth(min(WIDTH, max(window.width() - 40, 240)))
         self._fit()
+        self._select(self.view.currentIndex().row())
         corner = window.mapToGlobal(window.rect().topLeft())
         self.move(corner.x() + (window.width() - self.width()) // 2, corner.y() + min(90, window.height() // 8))
         self.show()
@@ -268,12 +275,23 @@ class Palette(QDialog):
 
     def _fit(self) -> None:
         heights = [self.view.sizeHintForRow(row) for row in range(min(len(self._model.items), 60))]
-        most = MOST_VISIBLE * (min(heights) if heights else 0)
+        # With a preview below it, the list has less room.
+        rows = MOST_VISIBLE - 4 if self._has_previews else MOST_VISIBLE
+        most = rows * (min(heights) if heights else 0)
         self.view.setFixedHeight(min(sum(heights), most) + 2)
         self.adjustSize()
 
     def _select(self, row: int) -> None:
         self.view.setCurrentIndex(self._model.index(row) if row >= 0 else QModelIndex())
+        if self._has_previews:
+            self.pane.show_preview(self._model.items[row].preview if row >= 0 else None, self.width() - 48)
+            self.adjustSize()
+
+    @Slot(QModelIndex)
+    def _point_at(self, index: QModelIndex) -> None:
+        """The mouse is over an item: its preview is what the user wants to see."""
+        if self._has_previews and not self._model.items[index.row()].problem:
+            self._select(index.row())
 
     @override
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

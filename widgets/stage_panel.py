@@ -22,12 +22,14 @@ from PySide6.QtWidgets import (
 from typing_extensions import override
 
 from scenescope.models import PluginError
-from scenescope.pipelines import PipelineSpec, Stage
+from scenescope.pipelines import PipelineSpec, Stage, StageInfo
 from scenescope.pipelines.events import StageState, StageStats
 from scenescope.pipelines.registry import Registry
+from scenescope.pipelines.stage_cards import card_of
 from scenescope.widgets.history import PipelineEditor
 from scenescope.widgets.icons import icon
 from scenescope.widgets.palette import Palette, PaletteItem
+from scenescope.widgets.palette_preview import Preview
 from scenescope.widgets.params_form import ParamsForm, UnknownForm
 from scenescope.widgets.stage_list import StageList
 from scenescope.widgets.stage_model import StageModel
@@ -266,5 +268,15 @@ def stage_items(registry: Registry[Stage], add: Callable[[str], None], colours: 
         else:
             info = registry.get(row.name).info
             run = partial(add, row.name)
-            items.append(PaletteItem(info.title, run, info.group, info.summary, icon=sign, keywords=row.name))
+            preview = _preview(row.name, info)
+            item = PaletteItem(info.title, run, info.group, info.summary, icon=sign, keywords=row.name, preview=preview)
+            items.append(item)
     return [*sorted(items, key=lambda item: (item.group, item.title)), *broken]
+
+
+def _preview(kind: str, info: StageInfo) -> Preview:
+    card = card_of(kind)
+    words = [card.cost] if card else []
+    if info.lane == "side":
+        words.append("On live sources it works at its own pace; the age of what it shows is told.")
+    return Preview(card.picture if card else None, info.summary, " ".join(words))
