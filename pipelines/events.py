@@ -131,13 +131,17 @@ class PipelineChanged(EngineEvent):
 
 @dataclass(frozen=True)
 class StageStats:
-    """Durations of the latest calls of one stage, in milliseconds, and the calls so far."""
+    """Durations of the latest calls of one stage, in milliseconds, and the calls so far.
+
+    ``age_ms`` is how much older than the picture a result from a lane of its own is; None on the main lane.
+    """
 
     stage_id: str
     p50_ms: float
     p95_ms: float
     calls: int
     failures: int
+    age_ms: float | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from scenescope.pipelines.events import (
     SourceState,
     StagePhase,
     StageState,
+    StageStats,
     Stats,
 )
 from scenescope.pipelines.flow import Flight, Flow, Step
@@ -413,9 +414,13 @@ class Session:
             frame_age_p95_ms=p95_ms,
             overlay_age_ms=0.0 if overlay_age_s is None else overlay_age_s * 1e3,
             counts=counts,
-            stages=tuple(host.stats() for host in self._hosts),
+            stages=tuple(self._stats_of(host) for host in self._hosts),
             copies=self._copies.update(counts.analysed),
         )
+
+    def _stats_of(self, host: StageHost) -> StageStats:
+        lane = self._lanes.get(host.spec.id)
+        return replace(host.stats(), age_ms=lane.age_ms) if lane is not None else host.stats()
 
     def counts(self) -> Counts:
         """What became of the pictures so far."""

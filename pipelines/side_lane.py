@@ -26,6 +26,7 @@ class SideLane:
         self._newest: dict[str, Result] = {}
         self._busy: tuple[Frame, float] | None = None
         self._ticket = 0
+        self._age_s: float | None = None
         self._thread = self._new_thread()
 
     def pass_by(self, frame: Frame) -> Frame:
@@ -33,7 +34,15 @@ class SideLane:
         self._frames.put(frame)
         with self._lock:
             newest = dict(self._newest) if self.host.active else {}
+            stamps = [result.stamp.captured_s for result in newest.values()]
+            self._age_s = frame.captured_s - min(stamps) if stamps else None
         return frame.with_results(newest) if newest else frame
+
+    @property
+    def age_ms(self) -> float | None:
+        """How much older than the picture its result was, for the frame that passed last; None without a result."""
+        with self._lock:
+            return None if self._age_s is None else self._age_s * 1e3
 
     def check_overdue(self) -> None:
         """Set the stage aside when it does not come back; a new thread waits for its replacement."""

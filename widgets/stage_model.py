@@ -66,10 +66,11 @@ class StageRow:
 
     @property
     def timing(self) -> str:
-        """Median and 95th percentile, once it has worked."""
+        """Median and 95th percentile once it has worked, and on a lane of its own how old what it shows is."""
         if self.stats is None or not self.stats.calls or self.state.phase is not StagePhase.READY:
             return ""
-        return f"{_ms(self.stats.p50_ms)} / {_ms(self.stats.p95_ms)} ms"
+        age = "" if self.stats.age_ms is None else f", {self.stats.age_ms / 1e3:.1f} s old"
+        return f"{_ms(self.stats.p50_ms)} / {_ms(self.stats.p95_ms)} ms{age}"
 
 
 def _ms(value: float) -> str:

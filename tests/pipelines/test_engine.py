@@ -222,6 +222,10 @@ def test_a_side_lane_does_not_hold_up_the_main_lane_and_its_age_is_known(make):
     engine, watch = make("far", "boxes", sinks=[sink], extra={"far": Far})
     engine.start(FakeSource(60, live=True, rate_hz=60))
     assert engine.wait(20)
+    ages_ms = {one.stage_id: one.age_ms for one in engine.stats.stages}
+    assert ages_ms["boxes"] is None
+    # Found before the picture that shows it, and not longer ago than a round of the stage and its wait.
+    assert 0 < ages_ms["far"] < 1500
     assert engine.counts.analysed > 45, "the main lane kept the source's rate"
     carried = [(f.index, f.results["far"].stamp.index) for f in sink.frames if "far" in f.results]
     assert carried
