@@ -1,7 +1,7 @@
 """The engine: frames from a source through stages to sinks, on threads of its own. Never imports Qt."""
 
 from scenescope.pipelines.frame import Frame, Result, Stamp
-from scenescope.pipelines.params import Device, Line, ModelOf, Region, StageParams
+from scenescope.pipelines.params import Device, FilePath, Line, ModelOf, Region, StageParams
 from scenescope.pipelines.registry import SINKS, SOURCES, STAGES
 from scenescope.pipelines.sink import Sink
 from scenescope.pipelines.source import DeviceFormat, DeviceInfo, Source, SourceInfo
@@ -15,6 +15,7 @@ __all__ = [
     "Device",
     "DeviceFormat",
     "DeviceInfo",
+    "FilePath",
     "Frame",
     "Line",
     "ModelOf",

@@ -48,6 +48,7 @@ PALETTE: tuple[Bgr, ...] = (
 _DARK: Bgr = (20, 20, 20)
 _KEPT_SPRITES = 512
 _KEYPOINT_SHOWN = 0.3
+_DENSE = 100
 
 
 def colour_of(label: str) -> Bgr:
@@ -149,6 +150,8 @@ class OverlayPainter:
 
     def _keypoints(self, image: Image, people: Keypoints) -> None:
         radius = self._width + 1
+        # Of a dense mesh only the outlines: its points would hide the face.
+        dense = bool(people.skeleton) and people.xy.shape[1] > _DENSE
         for row, (points, sure) in enumerate(
             zip(np.rint(people.xy).astype(int).tolist(), (people.confidence >= _KEYPOINT_SHOWN).tolist(), strict=True)
         ):
@@ -158,7 +161,7 @@ class OverlayPainter:
                     cv2.line(image, points[a], points[b], _DARK, self._width + 2, cv2.LINE_8)
                     cv2.line(image, points[a], points[b], colour, self._width, cv2.LINE_8)
             for point, visible in zip(points, sure, strict=True):
-                if visible:
+                if visible and not dense:
                     cv2.circle(image, point, radius, _DARK, -1)
                     cv2.circle(image, point, radius - 1, colour, -1)
 

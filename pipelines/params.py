@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-__all__ = ["LAST", "Device", "DeviceChoice", "Line", "ModelOf", "Region", "StageParams"]
+__all__ = ["LAST", "Device", "DeviceChoice", "FileChoice", "FilePath", "Line", "ModelOf", "Region", "StageParams"]
 
 # As ``json_schema_extra`` of a field: forms show it after the others.
 LAST: dict[str, JsonValue] = {"last": True}
@@ -33,6 +33,14 @@ class ModelOf:
 
     def __init__(self, *tasks: str) -> None:
         object.__setattr__(self, "tasks", tasks)
+
+
+@dataclass(frozen=True)
+class FileChoice:
+    """Marks a text parameter as the path of a file; a form has a button to choose one. Empty stands for none."""
+
+
+FilePath = Annotated[str, FileChoice()]
 
 
 @dataclass(frozen=True)

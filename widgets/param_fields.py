@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 from scenescope.models.catalogue import current
 from scenescope.models.vision.devices import devices
 from scenescope.pipelines import Line, ModelOf, Region
-from scenescope.pipelines.params import LAST, DeviceChoice
+from scenescope.pipelines.params import LAST, DeviceChoice, FileChoice
 from scenescope.pipelines.stage import params_problem
 
 __all__ = ["FieldKind", "ParamField", "checked", "describe", "json_values", "title_of"]
@@ -171,13 +171,15 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
 
 
 def _offered(constraints: list[Any]) -> tuple[FieldKind, Choices] | None:
-    """The choices of a text that names something of this computer: a network of the catalogue, a device."""
+    """The choices of a text that names something of this computer: a network of the catalogue, a device, a file."""
     for item in constraints:
         if isinstance(item, ModelOf):
             cards = [card for task in item.tasks for card in current().cards(task)]
             return FieldKind.CHOICE, tuple((card.name, card.title) for card in cards)
         if isinstance(item, DeviceChoice):
             return FieldKind.CHOICE, devices()
+        if isinstance(item, FileChoice):
+            return FieldKind.FILE, ()
     return None
 
 

@@ -11,7 +11,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
-from scenescope.pipelines import Device, Line, ModelOf, Region, StageParams
+from scenescope.pipelines import Device, FilePath, Line, ModelOf, Region, StageParams
 from scenescope.pipelines.fakes import fake_registry
 from scenescope.pipelines.params import LAST
 from scenescope.widgets.field_editor import FieldEditor
@@ -47,6 +47,7 @@ class AllKinds(StageParams):
     deep: Annotated[int, Field(ge=2, le=5)] | None = Field(3, description="Bounds inside.")
     pair: tuple[int, int] = Field((1, 2), description="Anything else.")
     picture: Path | None = Field(None, description="A file.")
+    sticker: FilePath = Field("", description="A file or none.")
     model: Annotated[str, ModelOf("detection")] = Field("nanodet_g_416_coco", description="A network.")
     device: Device = Field("auto", description="Where.", json_schema_extra=LAST)
     behind: int = Field(1, ge=0, le=3, description="Declared behind the one that is shown last.")
@@ -83,6 +84,7 @@ FIELDS = {field.name: field for field in describe(AllKinds)}
         ("deep", FieldKind.INTEGER, OptionalEditor),
         ("pair", FieldKind.YAML, YamlEditor),
         ("picture", FieldKind.FILE, OptionalEditor),
+        ("sticker", FieldKind.FILE, FileEditor),
         ("model", FieldKind.CHOICE, ChoiceEditor),
         ("device", FieldKind.CHOICE, ChoiceEditor),
     ],

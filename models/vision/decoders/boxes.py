@@ -45,6 +45,6 @@ def cxcywh_to_xyxy(boxes: NDArray[Any]) -> NDArray[Any]:
 
 def sigmoid(values: NDArray[Any]) -> NDArray[np.float32]:
     """The logistic function, safe for large values."""
-    clipped = np.clip(values, -100, 100).astype(np.float32)
+    clipped = np.clip(values, -80, 80).astype(np.float32)  # exp(88) is the largest of a float32
     result: NDArray[np.float32] = 1.0 / (1.0 + np.exp(-clipped))
     return result
