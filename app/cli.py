@@ -17,7 +17,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from scenescope.app.environment import check_display, prepare_process
+from scenescope.app.environment import check_display, prepare_process, take_up_models
+from scenescope.app.models_cli import models_app
 from scenescope.app.own_stages import take_up_own_stages
 from scenescope.app.settings import Environment
 
@@ -76,7 +77,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-models_app = typer.Typer(help="Networks that come with Scenescope.", no_args_is_help=True)
 stages_app = typer.Typer(help="Steps that a pipeline can have.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(stages_app, name="stages")
@@ -205,6 +205,7 @@ def run(
     interrupted = threading.Event()
     environment = Environment.read()
     take_up_own_stages(environment)
+    take_up_models(environment)
     with _on_signal(interrupted.set):
         outcome = run_headless(request, Progress(quiet), interrupted, environment.presets_dir)
     if as_json:
@@ -264,18 +265,6 @@ def devices(as_json: AsJson = False) -> None:
         _print_json(found)
     else:
         listing.print_devices(found)
-
-
-@models_app.command("list")
-def models_list(as_json: AsJson = False) -> None:
-    """List the networks that come with Scenescope."""
-    from scenescope.app import listing
-
-    found = listing.models()
-    if as_json:
-        _print_json(found)
-    else:
-        listing.print_models(found)
 
 
 @stages_app.command("list")

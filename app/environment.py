@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scenescope.app.settings import Environment, change_environment, variable
+
+if TYPE_CHECKING:
+    from scenescope.models.catalogue.download import Downloader
 
 __all__ = [
     "HEADLESS_HINT",
@@ -18,6 +23,7 @@ __all__ = [
     "missing_libraries",
     "neutralise_opencv_qt",
     "prepare_process",
+    "take_up_models",
     "wants_no_window",
 ]
 
@@ -82,11 +88,27 @@ def prepare_process(environment: Environment | None = None) -> None:
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }
     changes: dict[str, str | None] = {name: value for name, value in wished.items() if not variable(name)}
-    # ultralytics installs packages at run time unless it is told not to.
-    changes["YOLO_AUTOINSTALL"] = "false"
+    # Unless it is told not to, ultralytics installs packages at run time, asks the network for its name when it is
+    # imported, and writes a settings file of its own. What is downloaded, the catalogue downloads.
+    changes |= {"YOLO_AUTOINSTALL": "false", "YOLO_OFFLINE": "true"}
+    if not variable("YOLO_CONFIG_DIR"):
+        changes["YOLO_CONFIG_DIR"] = str(environment.data_dir / "ultralytics")
     if environment.offline:
-        changes |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "YOLO_OFFLINE": "true"}
+        changes |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     change_environment(changes)
+
+
+def take_up_models(environment: Environment) -> tuple[Downloader, Callable[[], None]]:
+    """Let stages find the user's own networks too. Call it after ``prepare_process``.
+
+    Returns:
+        What fetches more of them, and a call that undoes this.
+    """
+    from scenescope.models.catalogue import Catalogue, use
+    from scenescope.models.catalogue.download import HUB, Downloader
+
+    catalogue = Catalogue(environment.models_dir, environment.offline)
+    return Downloader(catalogue, variable("HF_ENDPOINT") or HUB), use(catalogue)
 
 
 def neutralise_opencv_qt() -> None:

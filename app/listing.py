@@ -2,38 +2,71 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from typing import Any
 
 from scenescope.app.environment import missing_libraries, neutralise_opencv_qt
 from scenescope.app.settings import change_environment, variable
 
-__all__ = ["cameras", "devices", "models", "print_devices", "print_models", "print_stages", "stages", "table"]
+__all__ = [
+    "available_models",
+    "cameras",
+    "devices",
+    "models",
+    "print_devices",
+    "print_models",
+    "print_stages",
+    "stages",
+    "table",
+]
 
 Rows = list[dict[str, Any]]
 
+PIPE_WIDTH = 160
+
 
 def models() -> Rows:
-    """The networks that come with Scenescope; ``intact`` tells whether their weights are those of the card."""
-    from scenescope.models.cards import bundled_cards
+    """The networks of this computer; ``intact`` tells whether their weights are those of the card."""
+    from scenescope.models.catalogue import current
 
-    return [
-        {
-            "name": card.name,
-            "title": card.title,
-            "summary": card.summary,
-            "task": card.task,
-            "architecture": card.architecture,
-            "runtime": card.runtime,
-            "licence": card.licence,
-            "size_bytes": card.size_bytes,
-            "sha256": card.sha256,
-            "intact": not (problem := _weights_problem(card)),
-            "problem": problem,
-            "source": card.source,
-        }
-        for card in bundled_cards()
+    rows = [
+        _model_row(card) | {"intact": not (problem := _weights_problem(card)), "problem": problem}
+        for card in current().cards()
     ]
+    for damaged in current().damaged():
+        empty = dict.fromkeys(rows[0], "") | {"size_bytes": 0, "trusted": False, "intact": False}
+        rows.append(empty | {"name": damaged.name, "origin": "local", "problem": damaged.problem})
+    return rows
+
+
+def available_models() -> Rows:
+    """The networks that can be downloaded and are not here; ``size_bytes`` is about right."""
+    from scenescope.models.catalogue import current
+
+    return [_model_row(card) | {"size_bytes": card.download_size_bytes} for card in current().available()]
+
+
+def _model_row(card: Any) -> dict[str, Any]:
+    from scenescope.models.catalogue.trust import is_trusted, risk_of
+
+    here = card.path.exists()
+    return {
+        "name": card.name,
+        "title": card.title,
+        "summary": card.summary,
+        "task": card.task,
+        "architecture": card.architecture,
+        "runtime": card.runtime,
+        "licence": card.licence,
+        "size_bytes": card.size_bytes,
+        "sha256": card.sha256,
+        "source": card.source,
+        "origin": card.origin if here else "available",
+        "path": str(card.path) if here else "",
+        "risk": (risk := risk_of(card.path)),
+        "trusted": not risk or (here and is_trusted(card.path)),
+    }
 
 
 def _weights_problem(card: Any) -> str:
@@ -131,29 +164,43 @@ def _compute() -> Rows:
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Print a table on stdout, as wide as the terminal allows; cells wrap."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    made = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    # Names are there to be copied.
+    made = Table(
+        Column(columns[0], no_wrap=True),
+        *(Column(name, overflow="fold") for name in columns[1:]),
+        title=title,
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
-    Console().print(made)
+    # A pipe or a file has no width of its own.
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(made)
 
 
 def print_models(found: Rows) -> None:
     """The networks as a table."""
+    from scenescope.models.catalogue.offers import size_text
+
     rows = [
-        [
-            row["name"],
-            row["task"],
-            row["runtime"],
-            row["licence"],
-            f"{row['size_bytes'] / 1e6:.1f} MB",
-            "ok" if row["intact"] else row["problem"],
-        ]
+        [row["name"], row["task"], row["runtime"], row["licence"], size_text(row["size_bytes"]), _model_state(row)]
         for row in found
     ]
-    table("", ["Name", "Task", "Runtime", "Licence", "Size", "Weights"], rows)
+    table("", ["Name", "Task", "Runtime", "Licence", "Size", "State"], rows)
+    for row in found:
+        if row.get("problem"):
+            print(f"{row['name']}: {row['problem']}")
+
+
+def _model_state(row: dict[str, Any]) -> str:
+    if row["origin"] == "available":
+        return "to download"
+    return "damaged" if row["problem"] else "ok" if row["trusted"] else "not trusted yet"
 
 
 def print_stages(found: Rows) -> None:

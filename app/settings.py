@@ -7,6 +7,7 @@ SCENESCOPE_CONFIG_DIR  folder for ``settings.json``, the user's own presets and 
 SCENESCOPE_DATA_DIR    folder for snapshots, recordings and downloaded models, instead of the platform's usual one
 SCENESCOPE_DEBUG       anything but 0: show tracebacks with error messages, as ``--debug`` does
 SCENESCOPE_OFFLINE     anything but 0: nothing is ever downloaded, also not by the libraries that Scenescope uses
+HF_ENDPOINT            address of the model hub to download from, instead of https://huggingface.co
 DISPLAY, WAYLAND_DISPLAY, QT_QPA_PLATFORM
                        where a window can be shown
 ====================== =============================================================================================
@@ -72,6 +73,11 @@ class Environment:
     def presets_dir(self) -> Path:
         """The user's own presets."""
         return self.config_dir / "presets"
+
+    @property
+    def models_dir(self) -> Path:
+        """The user's own models, and downloaded ones."""
+        return self.data_dir / "models"
 
     @property
     def stages_dir(self) -> Path:

@@ -23,7 +23,7 @@ from PySide6.QtCore import (
 from PySide6.QtWidgets import QApplication
 
 from scenescope.app.assistant import Assistant, facts_of
-from scenescope.app.environment import neutralise_opencv_qt
+from scenescope.app.environment import neutralise_opencv_qt, take_up_models
 from scenescope.app.settings import Environment, Settings
 from scenescope.pipelines import STAGES, PipelineSpec, presets
 from scenescope.pipelines.engine import Engine
@@ -47,6 +47,7 @@ class Desktop:
     """
 
     def __init__(self, spec: PipelineSpec, settings: AnySettings, environment: Environment) -> None:
+        downloader, self._put_models_back = take_up_models(environment)
         self.observer = SceneObserver()
         self.engine = Engine(spec, sinks=[self.observer])
         self._menu: tuple[str, ...] = ()
@@ -57,7 +58,9 @@ class Desktop:
             settings,
             assistant_panel=self.panel,
             own_presets=lambda: presets.in_folder(environment.presets_dir),
+            data_folder=environment.data_dir,
             stage_folder=StageFolder(environment.stages_dir, STAGES),
+            downloader=downloader,
         )
         # Read once, here: the assistant answers on other threads, and menus belong to this one.
         self._menu = tuple(
@@ -76,6 +79,7 @@ class Desktop:
         self.window.close()
         self.panel.set_conversation(None)
         self.assistant.close()
+        self._put_models_back()
         self.window.deleteLater()
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 

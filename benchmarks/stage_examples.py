@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from scenescope.models.vision.hand_fakes import drawn
 from scenescope.pipelines.sources.demo import DemoCamera
 
 SIZE_WH = (1280, 720)
@@ -131,6 +132,14 @@ def chessboard() -> list[Image]:
     return [cv2.cvtColor(bent, cv2.COLOR_GRAY2BGR)]
 
 
+def hands() -> list[Image]:
+    """Two drawn hands."""
+    canvas = np.full((SIZE_WH[1], SIZE_WH[0], 3), (60, 70, 95), np.uint8)
+    for gesture, left in (("victory", 120), ("thumbs up", 700)):
+        canvas[130:590, left : left + 460] = cv2.resize(drawn(gesture), (460, 460), interpolation=cv2.INTER_CUBIC)
+    return [canvas]
+
+
 def dim() -> list[Image]:
     """A photo taken in poor, yellow light, with noise."""
     (image,) = photo("chelsea.png")()
@@ -171,12 +180,11 @@ EXAMPLES: dict[str, Example] = {
     "detect": Example(portrait),
     "face_mesh": Example(portrait),
     "faces": Example(portrait),
-    "hands": Example(portrait),
+    "hands": Example(hands),
     "matte": Example(portrait),
     "pose": Example(portrait),
     "read_text": Example(text),
     "recognise": Example(portrait),
-    "segment": Example(portrait),
     "track": Example(film, before=DETECT),
     "track_one": Example(film),
     "backdrop": Example(portrait),
@@ -184,4 +192,4 @@ EXAMPLES: dict[str, Example] = {
     "colour_map": Example(CAT),
     "redact": Example(portrait),
 }
-"""By kind. ``find`` and ``depth`` have none: no network for them comes with Scenescope."""
+"""By kind. ``find``, ``segment`` and ``depth`` have none: no network for them comes with Scenescope."""

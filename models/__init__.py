@@ -2,6 +2,7 @@
 
 from scenescope.models.errors import (
     AssistantError,
+    DownloadFailed,
     ModelError,
     ModelIncompatible,
     ModelMissing,
@@ -23,6 +24,7 @@ __all__ = [
     "AssistantError",
     "DenseMap",
     "Detections",
+    "DownloadFailed",
     "Keypoints",
     "Labels",
     "Markers",

@@ -69,3 +69,9 @@ class ThreadBudget:
         torch: Any = sys.modules.get("torch")
         if torch is not None and hasattr(torch, "set_num_threads"):
             torch.set_num_threads(self.per_call)
+        tensorflow: Any = sys.modules.get("tensorflow")
+        if tensorflow is not None and hasattr(tensorflow, "config"):
+            # Its pools are made with its first tensor, and cannot be changed after.
+            with contextlib.suppress(RuntimeError):
+                tensorflow.config.threading.set_intra_op_parallelism_threads(self.per_call)
+                tensorflow.config.threading.set_inter_op_parallelism_threads(max(self.workers, 1))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import tomllib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +18,8 @@ __all__ = ["ModelCard", "Origin", "bundled_cards", "card_from", "checked_file", 
 Origin = Literal["bundled", "local", "downloaded"]
 
 _FOLDER = "scenescope.resources"
+_SETTLED_AFTER_S = 2.0
+_KINDS: dict[str, type] = {"str": str, "int": int, "dict[str, Any]": dict}
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class ModelCard:
         options: what the decoder and the runtime need to know beyond that.
         origin: "bundled" with Scenescope, "local" for a file of the user's, "downloaded" from elsewhere.
         folder: where the file lies; None for a bundled one.
-        download_size_bytes: what fetching it costs; 0 when it is here, or when it is not known.
+        download_size_bytes: about what fetching it costs; 0 when it is here, or when it is not known.
+        url: where it can be fetched: the address of its file, or ``hf://owner/name`` for a folder of a model hub.
     """
 
     name: str
@@ -58,6 +63,7 @@ class ModelCard:
     origin: Origin = "bundled"
     folder: Path | None = None
     download_size_bytes: int = 0
+    url: str = ""
 
     @property
     def path(self) -> Path:
@@ -111,7 +117,14 @@ def card_from(name: str, content: dict[str, Any], **changes: Any) -> ModelCard:
     content = dict(content)
     labels = content.pop("labels", [])
     try:
-        return replace(ModelCard(name=name, labels=tuple(labels), **content), **changes)
+        if not isinstance(labels, list | tuple):
+            raise TypeError("'labels' is no list")
+        card = replace(ModelCard(name=name, labels=tuple(labels), **content), **changes)
+        for part in fields(ModelCard):
+            kind = _KINDS.get(str(part.type), object)
+            if not isinstance(getattr(card, part.name), kind):
+                raise TypeError(f"'{part.name}' is no {kind.__name__}")
+        return card
     except TypeError as error:
         raise ModelMissing(
             f"The card of '{name}' cannot be used: {str(error).removeprefix('ModelCard.__init__() ')}.",
@@ -122,6 +135,8 @@ def card_from(name: str, content: dict[str, Any], **changes: Any) -> ModelCard:
 def fingerprint(path: Path) -> str:
     """SHA-256 of a file, in hex; of a folder, that of the sorted lines ``<sha256>  <path in the folder>``.
 
+    What was read once is not read again as long as the file system says that it is the same.
+
     Raises:
         OSError: it cannot be read.
     """
@@ -129,8 +144,21 @@ def fingerprint(path: Path) -> str:
         parts = sorted(part for part in path.rglob("*") if part.is_file())
         lines = [f"{fingerprint(part)}  {part.relative_to(path).as_posix()}\n" for part in parts]
         return hashlib.sha256("".join(lines).encode()).hexdigest()
+    about = path.stat()
+    # A file that was changed just now may be changed again without its times telling so.
+    if time.time() - max(about.st_mtime, about.st_ctime) < _SETTLED_AFTER_S:
+        return _sha256(path)
+    return _known_sha256(path, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
+
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as weights:
         return hashlib.file_digest(weights, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _known_sha256(path: Path, *_: int) -> str:
+    return _sha256(path)
 
 
 def checked_file(card: ModelCard) -> Path:

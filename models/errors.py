@@ -12,6 +12,7 @@
     |   |-- ModelMissing       its file is not there, or is not the file that its card describes
     |   |-- ModelIncompatible  it is there, but its inputs, outputs or format do not fit
     |   |-- ModelRefused       it can run code of its own, and nobody has said that it may
+    |   |-- DownloadFailed     it cannot be fetched, now or at all
     |   `-- RuntimeMissing     the library that runs it is not installed
     |-- PluginError            an entry point cannot be imported, or does not keep to its contract
     `-- AssistantError         a provider of the assistant cannot answer
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 __all__ = [
     "AssistantError",
+    "DownloadFailed",
     "ModelError",
     "ModelIncompatible",
     "ModelMissing",
@@ -102,6 +104,12 @@ class ModelIncompatible(ModelError):
 
 class ModelRefused(ModelError):
     """Loading the file can run code that is in it, and the user has not said that it may."""
+
+
+class DownloadFailed(ModelError):
+    """A network cannot be fetched: no connection, no such address, no room, or not what was promised."""
+
+    permanent_by_default = False
 
 
 class RuntimeMissing(ModelError):

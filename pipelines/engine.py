@@ -296,3 +296,9 @@ class Engine:
         """The frame that passed all stages last."""
         session = self._session
         return session.latest if session is not None else None
+
+    @property
+    def latest_raw(self) -> Frame | None:
+        """The frame that was captured last, before any stage."""
+        session = self._session
+        return session.latest_raw if session is not None else None

@@ -6,13 +6,14 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
-from scenescope.models import ResultBatch
+from scenescope.models import ModelMissing, ResultBatch
+from scenescope.models.cards import ModelCard
 from scenescope.models.catalogue import current
 from scenescope.models.vision.base import VisionModel, open_model
 from scenescope.models.vision.picture import Picture
 from scenescope.models.vision.placement import LoadOptions, Placement
 from scenescope.pipelines.frame import Frame
-from scenescope.pipelines.params import LAST, Device, StageParams
+from scenescope.pipelines.params import LAST, Device, ModelOf, StageParams
 from scenescope.pipelines.stage import Stage, StageContext
 
 __all__ = ["NetworkParams", "NetworkStage"]
@@ -65,9 +66,28 @@ class NetworkStage(Stage):
     def open(self, context: StageContext) -> None:
         self.networks = {}
         for name in self.model_params:
-            network = open_model(current().card(getattr(self.params, name)))
+            network = open_model(self._card(name))
             network.load(self.params.load_options(context))
             self.networks[name] = network
+
+    def _card(self, name: str) -> ModelCard:
+        """The card of the network that the parameter ``name`` names.
+
+        Raises:
+            ModelMissing: there is none such, or none is chosen; the hint says which can be had.
+        """
+        chosen: str = getattr(self.params, name)
+        if chosen:
+            return current().card(chosen)
+        tasks = [
+            task for mark in self.Params.model_fields[name].metadata if isinstance(mark, ModelOf) for task in mark.tasks
+        ]
+        offers = [card.name for task in tasks for card in current().available(task)]
+        command = f", or run 'scenescope models get {offers[0]}'" if offers else ""
+        raise ModelMissing(
+            f"{self.info.title}: no network is chosen.",
+            hint=f"None comes with Scenescope. Choose one under '{name}', get one in the window's Models...{command}.",
+        )
 
     @property
     def network(self) -> VisionModel:

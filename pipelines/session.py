@@ -206,6 +206,11 @@ class Session:
 
     # Frames ------------------------------------------------------------------------------------------------------
 
+    @property
+    def latest_raw(self) -> Frame | None:
+        """The frame that was captured last, as no stage has seen it yet."""
+        return self._last_raw
+
     def _deliver(self, frame: Frame) -> None:
         self._last_raw = frame
         self._display.offer_raw(frame, self._ticket)

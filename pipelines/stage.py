@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
@@ -65,7 +66,7 @@ class Stage:
 
     ::
 
-        class Canny(Stage, title="Canny edges", group="Edges"):
+        class Canny(Stage, title="Canny edges", group="Edges and shapes"):
             "Trace edges with Canny's hysteresis thresholding."
 
             class Params(StageParams):
@@ -97,7 +98,7 @@ class Stage:
         super().__init_subclass__(**kwargs)
         inherited = cls.info
         cls.info = StageInfo(
-            kind=kind or cls.__name__.lower(),
+            kind=kind or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower(),
             title=title or inherited.title or cls.__name__,
             group=group or inherited.group,
             summary=(cls.__doc__ or "").strip().split("\n\n")[0].replace("\n", " "),

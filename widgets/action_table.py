@@ -152,6 +152,12 @@ def _rows() -> Iterator[ActionSpec]:
                "Show or hide the assistant", checkable=True)
     yield _row(menu, "dock.timing", "&Timing", "F8", "layout_keeper.show_dock", "timing",
                "Show or hide how long each stage takes", checkable=True)
+    yield _row(menu, "window.people", "P&eople...", "Ctrl+Alt+P", "tools.people", "people",
+               "Enrol, rename and delete the people that 'Recognise faces' knows", separated=True)
+    yield _row(menu, "window.calibrate", "&Calibrate camera...", "Ctrl+Alt+C", "tools.calibrate", "camera",
+               "Measure the lens of the camera with a printed board")
+    yield _row(menu, "window.models", "&Models...", "Ctrl+M", "models.show", "models",
+               "See, download, add and delete networks", separated=True)
     yield _row(menu, "window.present", "&Presentation", "F11", "layout_keeper.present", "fullscreen",
                "Fill the screen with the picture alone, Esc ends it", checkable=True, separated=True)
     yield _row(menu, "window.reset", "&Reset layout", "Ctrl+Shift+F11", "layout_keeper.reset", "reset",

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMainWindow, QToolButto
 from typing_extensions import override
 
 from scenescope.models import Detections, ScenescopeError
+from scenescope.models.catalogue.download import Downloader
 from scenescope.pipelines import STAGES, Source, Stage
 from scenescope.pipelines.display import DisplayMode
 from scenescope.pipelines.engine import Engine
@@ -21,6 +22,7 @@ from scenescope.pipelines.registry import Registry
 from scenescope.pipelines.sources.open import open_source as open_source_by_text
 from scenescope.pipelines.user_stages import StageFolder
 from scenescope.widgets.actions import ActionSet
+from scenescope.widgets.add_models import AddModels
 from scenescope.widgets.bridge import EngineBridge
 from scenescope.widgets.help_commands import HelpCommands
 from scenescope.widgets.history import PipelineEditor
@@ -28,6 +30,7 @@ from scenescope.widgets.icons import icon
 from scenescope.widgets.keys import KeyGuard
 from scenescope.widgets.layout_keeper import LayoutKeeper
 from scenescope.widgets.menus import ModeCombo, PresetMenu, fill_menu_bar, make_toolbar
+from scenescope.widgets.model_commands import ModelCommands
 from scenescope.widgets.notices import Notices
 from scenescope.widgets.object_info import ObjectInfo
 from scenescope.widgets.pipeline_files import PipelineFiles
@@ -42,6 +45,7 @@ from scenescope.widgets.stage_panel import StagePanel
 from scenescope.widgets.status_strip import StatusStrip
 from scenescope.widgets.theme import Theme, ThemeChoice
 from scenescope.widgets.timing import TimingPanel
+from scenescope.widgets.tools import Tools
 from scenescope.widgets.viewport import Viewport
 
 __all__ = ["MainWindow"]
@@ -67,6 +71,8 @@ class MainWindow(QMainWindow):
         own_presets: gives the user's own presets.
         registry: where stage classes are found.
         stage_folder: the user's own stage files.
+        data_folder: where calibrations are kept.
+        downloader: fetches models; one of the catalogue in use when None.
     """
 
     def __init__(
@@ -80,6 +86,8 @@ class MainWindow(QMainWindow):
         own_presets: Callable[[], list[Preset]] = list,
         registry: Registry[Stage] = STAGES,
         stage_folder: StageFolder | None = None,
+        data_folder: Path | None = None,
+        downloader: Downloader | None = None,
     ) -> None:
         super().__init__()
         self.engine = engine
@@ -90,7 +98,6 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.resize(1440, 900)
         self.setDockOptions(QMainWindow.DockOption.AllowTabbedDocks | QMainWindow.DockOption.AllowNestedDocks)
-
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         self.theme = Theme(app, _remembered(self.settings, "theme", ThemeChoice.SYSTEM), self)
@@ -105,7 +112,10 @@ class MainWindow(QMainWindow):
         self.layout_keeper = LayoutKeeper(self, self.actions_, self.settings)
         self.viewport = Viewport(engine.display, self.bridge.note_painted)
         self.stages = StagePanel(self.editor, registry)
+        self.tools = Tools(engine, data_folder, self)
         self.stage_files = StageFiles(stage_folder, engine, self.bridge, self)
+        self.models = ModelCommands(downloader, lambda: engine.spec, self)
+        self.add_models = AddModels(self.editor, engine, self.sources, self.models, self)
         self.timing = TimingPanel()
         self.status = StatusStrip()
         self.playback_bar = PlaybackBar()
@@ -127,7 +137,7 @@ class MainWindow(QMainWindow):
         self.theme.changed.connect(self._tint)
         self._tint()
         self._recall()
-        self._show_pipeline(PipelineChanged(engine.spec, engine.stage_states))
+        self._show_pipeline_again()
         self._show_source(engine.source_state)
 
     # Putting together --------------------------------------------------------------------------------------------
@@ -179,6 +189,8 @@ class MainWindow(QMainWindow):
         self.files.saved.connect(notices.pipeline_saved)
         self.stage_files.failed.connect(notices.warn)
         self.stage_files.told.connect(notices.inform)
+        self.stage_files.changed.connect(self._show_pipeline_again)
+        self.tools.told.connect(notices.inform)
         self.snapshots.failed.connect(notices.warn)
         self.snapshots.saved.connect(notices.snapshot_saved)
         self.snapshots.copied.connect(notices.snapshot_copied)
@@ -186,6 +198,8 @@ class MainWindow(QMainWindow):
         self.playback_bar.seek_requested.connect(self.playback.seek)
         self.stages.retry_requested.connect(self._retry)
         self.stages.draw_requested.connect(self._draw)
+        self.models.changed.connect(self.stages.models_changed)
+        self.add_models.told.connect(notices.inform)
         self.stages.choice_changed.connect(self._update_actions)
         self.source_menu.chosen.connect(self.sources.open_listed)
         notices.retry_wished.connect(self._retry)
@@ -290,6 +304,10 @@ class MainWindow(QMainWindow):
         if found is not None:
             self.stages.suggest_names(found[1].class_names)
 
+    @Slot()
+    def _show_pipeline_again(self) -> None:
+        self._show_pipeline(PipelineChanged(self.engine.spec, self.engine.stage_states))
+
     @Slot(object)
     def _show_pipeline(self, change: PipelineChanged) -> None:
         self.editor.adopt_foreign_edits()
@@ -316,7 +334,7 @@ class MainWindow(QMainWindow):
         if phase is SourcePhase.STOPPED:
             self._forget_picture()
             # The stages were closed with the source, of which nothing else tells.
-            self._show_pipeline(PipelineChanged(self.engine.spec, self.engine.stage_states))
+            self._show_pipeline_again()
         self._update_actions()
 
     @Slot()
@@ -411,7 +429,8 @@ class MainWindow(QMainWindow):
         if not self._closed:
             self._closed = True
             self.layout_keeper.save()
-            self.stage_files.close()
+            for part in (self.stage_files, self.tools, self.models, self.add_models):
+                part.close()
             self.bridge.close()
             self.engine.stop(STOP_WITHIN_S)
             self.snapshots.close()

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QMimeData, QObject, Slot
+from PySide6.QtCore import QMimeData, QObject, Signal, Slot
 from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
+from scenescope.models.catalogue.guess_files import is_model
 from scenescope.pipelines import DeviceInfo
 from scenescope.widgets.pipeline_files import PIPELINE_SUFFIXES, PipelineFiles
 from scenescope.widgets.playback import Playback
@@ -48,6 +49,9 @@ class Cameras:
 
 class SourceCommands(QObject):
     """Dialogs for cameras, files, folders and addresses."""
+
+    model_dropped = Signal(str)
+    """A file or folder that holds a network was dropped: its path."""
 
     def __init__(
         self, playback: Playback, files: PipelineFiles, settings: Settings, lister: CameraLister, window: QWidget
@@ -111,10 +115,15 @@ class SourceCommands(QObject):
         return data.hasUrls() or ("://" in data.text() and "\n" not in data.text().strip())
 
     def take(self, data: QMimeData) -> bool:
-        """Show what was dropped: files, a folder, a pipeline file, or an address; False when it means nothing."""
+        """Show what was dropped: files, a folder, a pipeline, models, an address; False when it means nothing."""
         paths = [url.toLocalFile() for url in data.urls() if url.isLocalFile()]
         if len(paths) == 1 and Path(paths[0]).suffix.lower() in PIPELINE_SUFFIXES:
             return self._files.open_path(Path(paths[0]))
+        models = [path for path in paths if is_model(Path(path))]
+        for path in models:
+            self.model_dropped.emit(path)
+        if models:
+            return True
         text = dropped_text(paths) or (data.urls()[0].toString() if data.urls() else data.text().strip())
         return bool(text) and self._playback.open_text(text)
 

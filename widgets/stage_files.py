@@ -27,6 +27,8 @@ class StageFiles(QObject):
     """
 
     failed = Signal(str, str)
+    changed = Signal()
+    """Stages came, went, or have new code."""
     told = Signal(str, str)
     """Something went well: a sentence, and what can be done now."""
 
@@ -97,6 +99,7 @@ class StageFiles(QObject):
         self._bridge.post(lambda: self._tell(news))
 
     def _tell(self, news: list[StageFile]) -> None:
+        self.changed.emit()
         for file in news:
             if file.problem:
                 rest = "What was loaded before goes on." if file.kinds else "Mend the file and save it."

@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from scenescope.models import PluginError
 from scenescope.pipelines import PipelineSpec, Stage, StageInfo
-from scenescope.pipelines.events import StageState, StageStats
+from scenescope.pipelines.events import StagePhase, StageState, StageStats
 from scenescope.pipelines.registry import Registry
 from scenescope.pipelines.stage_cards import card_of
 from scenescope.widgets.history import PipelineEditor
@@ -53,7 +53,7 @@ class StagePanel(QWidget):
         self._spec = PipelineSpec()
         self._names: Sequence[str] = ()
         self._drawing_for: tuple[str, str] | None = None
-        self._shown_kind: tuple[str, str] | None = None
+        self._shown_kind: tuple[str, str, type[Stage] | None] | None = None
         self.form: ParamsForm | UnknownForm | None = None
         self.model = StageModel(registry, self)
         self.model.enable_requested.connect(editor.enable)
@@ -209,11 +209,28 @@ class StagePanel(QWidget):
             self.summary.setText("Choose a stage to see and change its parameters.")
             self._shown_kind = None
             return
-        if self._shown_kind != (stage.id, stage.kind) or self.form is None:
-            self._shown_kind = (stage.id, stage.kind)
+        shown = (stage.id, stage.kind, self._class_of(stage.kind))
+        if self._shown_kind != shown or self.form is None:
+            self._shown_kind = shown
             self._replace_form(self._new_form(stage.kind))
         assert self.form is not None
         self.form.show_values(stage.params)
+
+    @Slot()
+    def models_changed(self) -> None:
+        """Networks came or went: the form offers others, and a stage that lacked one may find it now."""
+        self._shown_kind = None
+        self._show_form()
+        for row in self.model.rows:
+            if row.state.phase is StagePhase.UNAVAILABLE and row.info is not None:
+                self.retry_requested.emit(row.spec.id)
+
+    def _class_of(self, kind: str) -> type[Stage] | None:
+        """Its code as it is now: a file that was saved brings another class under the same name."""
+        try:
+            return self._registry.get(kind)
+        except PluginError:
+            return None
 
     def _new_form(self, kind: str) -> ParamsForm | UnknownForm:
         try:

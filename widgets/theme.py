@@ -138,7 +138,8 @@ def palette(colours: Colours) -> QPalette:
 def stylesheet(colours: Colours) -> str:
     """What a palette cannot say: spacing, round corners, flat docks."""
     c = colours
-    chevron = Path(str(files("scenescope.resources").joinpath("themes", "chevron.svg"))).as_posix()
+    themes = Path(str(files("scenescope.resources").joinpath("themes"))).as_posix()
+    chevron, check = f"{themes}/chevron.svg", f"{themes}/check.svg"
     return f"""
 QMainWindow, QDialog {{ background: {c.window}; }}
 QMainWindow::separator {{ background: {c.window}; width: 6px; height: 6px; }}
@@ -166,6 +167,12 @@ QToolButton::menu-indicator {{ subcontrol-position: right center; right: 4px; }}
 QToolButton#mainButton {{ background: {c.panel}; border: 1px solid {c.line}; padding-left: 8px; }}
 QToolButton#small {{ padding: 1px; border-radius: 4px; }}
 QToolButton#mainButton:hover {{ border-color: {c.accent}; }}
+QCheckBox::indicator, QGroupBox::indicator {{
+  width: 13px; height: 13px; border: 1px solid {c.muted}; border-radius: 3px; background: {c.panel}; }}
+QCheckBox::indicator:checked, QGroupBox::indicator:checked {{
+  background: {c.accent}; border-color: {c.accent}; image: url({check}); }}
+QCheckBox::indicator:disabled {{ border-color: {c.line}; }}
+QCheckBox::indicator:focus {{ border-color: {c.accent}; }}
 QDockWidget {{ color: {c.muted}; font-weight: 600; }}
 QDockWidget::title {{ background: {c.window}; padding: 6px 10px; text-align: left; }}
 QPushButton {{ background: {c.raised}; border: 1px solid {c.line}; border-radius: 6px; padding: 5px 14px; }}
@@ -187,6 +194,8 @@ QComboBox::drop-down {{ border: none; width: 22px; }}
 QComboBox::down-arrow {{ image: url("{chevron}"); width: 11px; height: 11px; }}
 QComboBox QAbstractItemView {{ background: {c.panel}; border: 1px solid {c.line};
   selection-background-color: {c.accent_soft}; selection-color: {c.text}; }}
+QProgressBar {{ background: {c.line}; border: none; border-radius: 3px; text-align: center; min-height: 6px; }}
+QProgressBar::chunk {{ background: {c.accent}; border-radius: 3px; }}
 QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {c.line}; }}
 QSlider::sub-page:horizontal {{ border-radius: 2px; background: {c.accent}; }}
 QSlider::sub-page:horizontal:disabled {{ background: {c.faint}; }}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from scenescope.models.budget import ThreadBudget
 from scenescope.models.errors import RuntimeMissing
 
-__all__ = ["LoadOptions", "Placement", "same_device"]
+__all__ = ["LoadOptions", "Placement", "not_offered", "on_cpu_only", "same_device"]
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,31 @@ class Placement:
 
 def same_device(wished: str, device: str) -> bool:
     """True when ``device``, as read back, fulfils the wish: "cuda" is fulfilled by "CUDA:0", "cuda:1" is not."""
-    wished, device = wished.lower(), device.lower()
+    wished, device = wished.lower().replace("directml", "dml"), device.lower()
     if wished == "auto":
         return True
     if ":" in wished:
         return device == wished or (wished.endswith(":0") and device == wished.split(":")[0])
-    return device.split(":")[0] == wished or (wished == "directml" and device == "dml")
+    # CoreML is how ONNX Runtime reaches Apple's GPU.
+    return device.split(":")[0] == wished or (wished, device) == ("mps", "coreml")
+
+
+def not_offered(load: LoadOptions, runtime: str, half: bool = False) -> str:
+    """Why half precision or compiling, where it is wished, does not happen on a runtime that cannot do it.
+
+    Args:
+        load: the wish.
+        runtime: its title.
+        half: True where it can do half precision.
+    """
+    if load.half and not half:
+        return f"{runtime} keeps the precision of the file"
+    return f"{runtime} does not compile networks; only PyTorch does" if load.compiled else ""
+
+
+def on_cpu_only(load: LoadOptions, runtime: str, detail: str = "") -> Placement:
+    """The placement of a runtime that has the CPU and nothing else."""
+    reason = not_offered(load, runtime)
+    if not same_device(load.device, "CPU"):
+        reason = f"{runtime} runs on the CPU only"
+    return Placement("CPU", load.device, reason, detail)

@@ -47,7 +47,8 @@ def test_models_list():
     text = call("models", "list").stdout
     assert "nanodet_g_416_coco" in text
     assert "Apache-2.0" in text
-    (nanodet,) = [row for row in json.loads(call("models", "list", "--json").stdout) if row["task"] == "detection"]
+    rows = json.loads(call("models", "list", "--json").stdout)
+    nanodet = next(row for row in rows if row["name"] == "nanodet_g_416_coco")
     assert nanodet["intact"] is True
     assert nanodet["size_bytes"] > 1e6
     assert len(nanodet["sha256"]) == 64

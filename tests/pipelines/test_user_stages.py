@@ -100,8 +100,8 @@ def test_a_file_that_cannot_be_taken_up_says_why_and_leaves_the_former_code(fold
 def test_the_template_is_a_stage(folder):
     save(folder, template("SoftEdges"), "soft_edges.py")
     (news,) = folder.scan()
-    assert (news.kinds, news.problem) == (("softedges",), "")
-    assert folder._registry.get("softedges").info.title == "Soft Edges"
+    assert (news.kinds, news.problem) == (("soft_edges",), "")
+    assert folder._registry.get("soft_edges").info.title == "Soft Edges"
 
 
 def test_a_running_pipeline_takes_up_new_code_and_keeps_what_is_loaded(folder, opened):

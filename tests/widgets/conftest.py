@@ -11,9 +11,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from scenescope.models import SourceError
-from scenescope.pipelines import DeviceFormat, DeviceInfo, PipelineSpec, Source
+from scenescope.pipelines import DeviceFormat, DeviceInfo, PipelineSpec, Source, Stage
 from scenescope.pipelines.engine import Engine
 from scenescope.pipelines.fakes import FakeSource, fake_registry
+from scenescope.pipelines.registry import Registry
 from scenescope.widgets.main_window import MainWindow
 from scenescope.widgets.settings import MemorySettings
 
@@ -51,8 +52,13 @@ def make_window(qtbot: Any) -> Iterator[MakeWindow]:
     """Make windows that are closed at the end, with everything behind them."""
     made: list[MainWindow] = []
 
-    def make(spec: PipelineSpec | None = None, settings: MemorySettings | None = None, **more: Any) -> MainWindow:
-        registry = fake_registry()
+    def make(
+        spec: PipelineSpec | None = None,
+        settings: MemorySettings | None = None,
+        registry: Registry[Stage] | None = None,
+        **more: Any,
+    ) -> MainWindow:
+        registry = registry or fake_registry()
         engine = Engine(spec or PipelineSpec().added("boxes"), registry=registry)
         window = MainWindow(
             engine,

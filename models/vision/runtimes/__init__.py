@@ -134,10 +134,22 @@ def open_network(
         RuntimeMissing: the library is not installed, or has no such device.
         ModelMissing: the file is not there.
         ModelIncompatible: the library cannot read it.
+        ModelRefused: it can run code of its own, and nobody has said that it may.
     """
     info = require(runtime)
     if not info.network:
         raise ModelIncompatible(f"{info.title} does not run bare tensors.")
     module, name = info.network.split(":")
-    network: Network = getattr(import_module(module), name)(path, load or LoadOptions(), options or {})
+    load = load or LoadOptions()
+    try:
+        network: Network = getattr(import_module(module), name)(path, load, options or {})
+    except ImportError as error:
+        raise RuntimeMissing(
+            f"{info.title} is installed, but cannot be imported: {error}.", hint="Install it again, or another version."
+        ) from error
+    try:
+        network.placement.checked(load, path.name)
+    except RuntimeMissing:
+        network.close()
+        raise
     return network

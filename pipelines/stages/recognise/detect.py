@@ -17,7 +17,9 @@ class Detect(NetworkStage, title="Detect objects", group="Detect and recognise")
     """Find objects of the classes that a network was trained on, 80 everyday ones with the bundled network."""
 
     class Params(NetworkParams):
-        model: Annotated[str, ModelOf("detection")] = Field("nanodet_g_416_coco", description="The network.")
+        model: Annotated[str, ModelOf("detection", "oriented-detection")] = Field(
+            "nanodet_g_416_coco", description="The network."
+        )
         confidence: float = Field(0.3, ge=0.05, le=1, description="Less sure objects are left out.")
         iou: float = Field(0.6, ge=0.1, le=0.95, description="Of two boxes that overlap more, the surer one is kept.")
         only: tuple[str, ...] = Field((), description="Class names to keep; none keeps all.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,22 @@ class Track(Stage, title="Track objects", group="Track", stateful=True):
     """Follow detected objects from frame to frame and number them.
 
     ByteTrack (Zhang et al., ECCV 2022): sure boxes are matched first, unsure ones then rescue tracks that would
-    be lost. The implementation is the ``trackers`` library's. Where a detector gives one object several boxes, each
-    with another class, the surest of them is followed and the others stay unnumbered.
+    be lost. SORT (Bewley et al., ICIP 2016) matches all boxes at once. OC-SORT (Cao et al., CVPR 2023) uses sure boxes
+    alone and holds better to objects that turn while hidden. BoT-SORT (Aharon et al. 2022) is ByteTrack that reckons
+    with a moving camera, and takes longer. The implementations are the ``trackers`` library's. Where a detector gives
+    one object several boxes, each with another class, the surest of them is followed and the others stay unnumbered.
     """
 
     class Params(StageParams):
-        start_confidence: float = Field(0.45, ge=0.05, le=1, description="A surer box starts a new track.")
-        sure_confidence: float = Field(0.4, ge=0.05, le=1, description="Surer boxes are matched first.")
+        method: Literal["bytetrack", "sort", "ocsort", "botsort"] = Field(
+            "bytetrack", description="How boxes are matched; botsort reckons with a moving camera."
+        )
+        start_confidence: float = Field(
+            0.45, ge=0.05, le=1, description="A surer box starts a new track. OC-SORT uses no other boxes."
+        )
+        sure_confidence: float = Field(
+            0.4, ge=0.05, le=1, description="ByteTrack and BoT-SORT: surer boxes are matched first."
+        )
         overlap_iou: float = Field(
             0.1, ge=0.01, le=0.9, description="Least overlap of a box with where it is expected."
         )
@@ -40,20 +49,11 @@ class Track(Stage, title="Track objects", group="Track", stateful=True):
         trail_s: float = Field(1.5, ge=0, le=30, description="Length of the drawn trail in seconds.")
 
     def open(self, context: StageContext) -> None:
-        from trackers import ByteTrackTracker
-
-        self._tracker: Any = ByteTrackTracker(
-            # The library counts this in frames of a 30 fps video and scales it by the rate.
-            lost_track_buffer=round(self.params.keep_lost_s * 30),
-            frame_rate=context.rate_hz,
-            track_activation_threshold=self.params.start_confidence,
-            minimum_consecutive_frames=self.params.confirm_frames,
-            minimum_iou_threshold=self.params.overlap_iou,
-            high_conf_det_threshold=self.params.sure_confidence,
-        )
+        self._tracker = _tracker(self.params, context.rate_hz)
         self._trails: dict[int, deque[tuple[float, float, float]]] = {}
         self._last_pts_s = -np.inf
         self._follows = ""
+        self._size_wh = (0, 0)
 
     def needs_reopen(self, params: StageParams) -> bool:
         assert isinstance(params, Track.Params)
@@ -64,22 +64,23 @@ class Track(Stage, title="Track objects", group="Track", stateful=True):
         if found is None:
             return frame
         name, detections = found
-        if frame.pts_s < self._last_pts_s or name != self._follows:
-            # A jump back in time, or other boxes: what was known says nothing about them.
+        if frame.pts_s < self._last_pts_s or name != self._follows or frame.size_wh != self._size_wh:
+            # A jump back in time, other boxes or another size: what was known says nothing about them.
             self._tracker.reset()
             self._trails.clear()
-            self._follows = name
+            self._follows, self._size_wh = name, frame.size_wh
         again = frame.pts_s == self._last_pts_s
         self._last_pts_s = frame.pts_s
-        tracked = self._update(detections, None if again else frame.pts_s)
+        tracked = self._update(detections, frame, None if again else frame.pts_s)
         return frame.with_result(self.context.stage_id, self._with_trails(tracked, name, frame.pts_s))
 
-    def _update(self, detections: Detections, pts_s: float | None) -> Tracks:
+    def _update(self, detections: Detections, frame: Frame, pts_s: float | None) -> Tracks:
         rows = _surest_rows(detections, self.params.same_object_iou)
         given = detections[rows].to_supervision()
         # The tracker returns the boxes in an order of its own; this column tells which is which.
         given.data = {"row": rows}
-        out = self._tracker.update(given, timestamp=pts_s)
+        looks_at_picture = self.params.method == "botsort"
+        out = self._tracker.update(given, frame=frame.image if looks_at_picture else None, timestamp=pts_s)
         ids = np.full(len(detections), -1, np.int64)
         if len(out):
             ids[out.data["row"]] = np.where(out.tracker_id >= 0, out.tracker_id + 1, -1)
@@ -115,6 +116,34 @@ class Track(Stage, title="Track objects", group="Track", stateful=True):
             trail=trail,
             follows=name,
         )
+
+
+def _tracker(params: Track.Params, rate_hz: float) -> Any:
+    """The library's tracker of that method, with those of the parameters that it has."""
+    import trackers
+
+    common: dict[str, Any] = {
+        # The library counts this in frames of a 30 fps video and scales it by the rate.
+        "lost_track_buffer": round(params.keep_lost_s * 30),
+        "frame_rate": rate_hz,
+        "minimum_consecutive_frames": params.confirm_frames,
+    }
+    if params.method == "ocsort":
+        return trackers.OCSORTTracker(
+            **common, minimum_iou_threshold=params.overlap_iou, high_conf_det_threshold=params.start_confidence
+        )
+    common["track_activation_threshold"] = params.start_confidence
+    if params.method == "sort":
+        return trackers.SORTTracker(**common, minimum_iou_threshold=params.overlap_iou)
+    common["high_conf_det_threshold"] = params.sure_confidence
+    if params.method == "botsort":
+        return trackers.BoTSORTTracker(
+            **common,
+            minimum_iou_threshold_first_assoc=params.overlap_iou,
+            minimum_iou_threshold_unconfirmed_assoc=params.overlap_iou,
+            instant_first_frame_activation=False,
+        )
+    return trackers.ByteTrackTracker(**common, minimum_iou_threshold=params.overlap_iou)
 
 
 def _surest_rows(detections: Detections, same_object_iou: float) -> NDArray[np.intp]:
