@@ -6,6 +6,7 @@ import ctypes
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ __all__ = [
 # A thread that runs Python gives way after 0.5 ms instead of 5: the window stays smooth beside it, and ONNX Runtime
 # keeps 0.96 of its speed instead of 0.67 to 0.90.
 SWITCH_INTERVAL_S = 0.0005
+
+_KERAS_BACKENDS = ("tensorflow", "torch", "jax")
 
 _OPENCV_QT_VARIABLES = ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR")
 
@@ -86,8 +89,12 @@ def prepare_process(environment: Environment | None = None) -> None:
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "PASSIVE",
         "TF_CPP_MIN_LOG_LEVEL": "2",
+        # TensorFlow would take all memory of a GPU that other runtimes use too.
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        # Keras takes one backend for the life of the process.
+        "KERAS_BACKEND": next((name for name in _KERAS_BACKENDS if find_spec(name) is not None), ""),
     }
-    changes: dict[str, str | None] = {name: value for name, value in wished.items() if not variable(name)}
+    changes: dict[str, str | None] = {name: value for name, value in wished.items() if value and not variable(name)}
     # Unless it is told not to, ultralytics installs packages at run time, asks the network for its name when it is
     # imported, and writes a settings file of its own. What is downloaded, the catalogue downloads.
     changes |= {"YOLO_AUTOINSTALL": "false", "YOLO_OFFLINE": "true"}

@@ -7,6 +7,7 @@ SCENESCOPE_CONFIG_DIR  folder for ``settings.json``, the user's own presets and 
 SCENESCOPE_DATA_DIR    folder for snapshots, recordings and downloaded models, instead of the platform's usual one
 SCENESCOPE_DEBUG       anything but 0: show tracebacks with error messages, as ``--debug`` does
 SCENESCOPE_OFFLINE     anything but 0: nothing is ever downloaded, also not by the libraries that Scenescope uses
+KERAS_BACKEND          "tensorflow", "torch" or "jax"; by default the first that is installed
 HF_ENDPOINT            address of the model hub to download from, instead of https://huggingface.co
 DISPLAY, WAYLAND_DISPLAY, QT_QPA_PLATFORM
                        where a window can be shown

@@ -62,6 +62,7 @@ class FindingsForm(QWidget):
         self._signs: dict[str, QLabel] = {}
         self._words: dict[str, QLabel] = {}
         self._whys: dict[str, QLabel] = {}
+        self._rows: dict[str, tuple[QWidget, ...]] = {}
         self._findings: dict[str, Finding] = {}
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -77,11 +78,8 @@ class FindingsForm(QWidget):
                 self._add_row(field)
         for field in self.combos:
             finding = self._findings.get(field)
-            for widget in (self.combos[field], self._signs[field], self._words[field], self._whys[field]):
+            for widget in self._rows[field]:
                 widget.setVisible(finding is not None)
-            name = self._grid.itemAtPosition(2 * self._row(field), 0)
-            if name is not None and name.widget() is not None:
-                name.widget().setVisible(finding is not None)
             if finding is not None:
                 self._show(field, finding)
 
@@ -89,11 +87,8 @@ class FindingsForm(QWidget):
         """What is shown in a row."""
         return self._findings.get(field)
 
-    def _row(self, field: str) -> int:
-        return list(TITLES).index(field)
-
     def _add_row(self, field: str) -> None:
-        row, title = 2 * self._row(field), TITLES[field]
+        row, title = 2 * list(TITLES).index(field), TITLES[field]
         name = QLabel(title)
         combo = QComboBox()
         combo.setAccessibleName(title)
@@ -112,6 +107,7 @@ class FindingsForm(QWidget):
             self._grid.addWidget(widget, row, column)
         self._grid.addWidget(why, row + 1, 1, 1, 3)
         self.combos[field], self._signs[field], self._words[field], self._whys[field] = combo, sign, words, why
+        self._rows[field] = (name, combo, sign, words, why)
 
     def _show(self, field: str, finding: Finding) -> None:
         combo = self.combos[field]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -69,9 +70,7 @@ class _Trials:
         from scenescope.models.vision.ultralytics import quiet_ultralytics
 
         quiet_ultralytics()
-        from ultralytics import YOLO
-
-        wrapper = YOLO(path)
+        wrapper: Any = import_module("ultralytics").YOLO(path)
         names = wrapper.names if isinstance(wrapper.names, dict) else dict(enumerate(wrapper.names))
         return {
             "task": str(wrapper.task),

@@ -142,7 +142,7 @@ def _areas(found: Masks, turned: ResultBatch | None) -> float:
             continue
         overlap = 1.0
         if isinstance(turned, Masks):
-            same = [_full(turned, r)[:, ::-1] for r in np.flatnonzero(turned.class_id == found.class_id[row])]
+            same = [_full(turned, r)[:, ::-1] for r in np.flatnonzero(turned.class_id == found.class_id[row]).tolist()]
             overlap = max((float((area & other).sum() / max((area | other).sum(), 1)) for other in same), default=0.0)
         score += float(found.confidence[row]) * overlap * share
     return min(score * 2, 1.0)

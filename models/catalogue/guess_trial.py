@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import psutil
 from numpy.typing import NDArray
@@ -167,7 +167,7 @@ def _cancelled(name: str) -> ModelIncompatible:
     return ModelIncompatible(f"The trial of {name} was cancelled.")
 
 
-def _read(pipe: BinaryIO, answers: queue.SimpleQueue[Message | None]) -> None:
+def _read(pipe: IO[bytes], answers: queue.SimpleQueue[Message | None]) -> None:
     """Hand over what comes, until nothing does."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         while (message := read_message(pipe)) is not None:
@@ -188,7 +188,7 @@ class TrialNetwork(Network):
     def __init__(self, trials: Trials, runtime: str, path: Path, options: Mapping[str, Any]) -> None:
         self._trials, self._name = trials, path.name
         folder = current().folder
-        request = {
+        request: dict[str, Any] = {
             "runtime": runtime,
             "path": str(path.resolve()),
             "options": dict(options),

@@ -6,7 +6,7 @@ import json
 import math
 import struct
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,9 @@ _MOST_TENSOR_BYTES = 2 << 30
 Message = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 
 
-def write_message(pipe: BinaryIO, header: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]] | None = None) -> None:
+def write_message(
+    pipe: IO[bytes], header: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]] | None = None
+) -> None:
     """Send one message.
 
     Raises:
@@ -37,7 +39,7 @@ def write_message(pipe: BinaryIO, header: Mapping[str, Any], tensors: Mapping[st
     pipe.flush()
 
 
-def read_message(pipe: BinaryIO) -> Message | None:
+def read_message(pipe: IO[bytes]) -> Message | None:
     """The next message; None when the other side has gone.
 
     Raises:
@@ -63,7 +65,7 @@ def read_message(pipe: BinaryIO) -> Message | None:
     return header, tensors
 
 
-def _exactly(pipe: BinaryIO, count: int) -> bytearray | None:
+def _exactly(pipe: IO[bytes], count: int) -> bytearray | None:
     data = bytearray()
     while len(data) < count:
         part = pipe.read(min(count - len(data), 1 << 24))

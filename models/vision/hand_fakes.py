@@ -53,7 +53,7 @@ def _capsules(gesture: str) -> list[tuple[NDArray[Any], NDArray[Any], float, flo
     """Ends and their radii."""
     thumb_name, straight, fan_more, yaw_deg, roll_deg = DRAWN[gesture]
     thumb = THUMBS[thumb_name]
-    made = [((side, 0, 0.02), (side, 1.3, 0.05), 0.22, 0.28) for side in (-0.08, 0, 0.08)]
+    made: list[Any] = [((side, 0, 0.02), (side, 1.3, 0.05), 0.22, 0.28) for side in (-0.08, 0, 0.08)]
     for (name, (knuckle, bones, fan_deg, radii)), side in zip(KNUCKLES.items(), (0.1, 0.03, -0.05, -0.12), strict=True):
         bends = STRAIGHT if name in straight.split() else BENT if gesture == "pinch" else FOLDED
         fan = np.radians(fan_deg + fan_more * {"index": 1, "middle": -1}.get(name, 0))
@@ -65,8 +65,8 @@ def _capsules(gesture: str) -> list[tuple[NDArray[Any], NDArray[Any], float, flo
             made.append((point, point + bone * step, radii[at], radii[at + 1]))
             point = point + bone * step
     made.append(((0.1, -0.1, -0.05), thumb[0], 0.17, 0.18))
-    for at, radii in enumerate(((0.19, 0.135), (0.125, 0.11), (0.11, 0.085))):
-        made.append((thumb[at], thumb[at + 1], *radii))
+    for at, ends in enumerate(((0.19, 0.135), (0.125, 0.11), (0.11, 0.085))):
+        made.append((thumb[at], thumb[at + 1], *ends))
     turn = _turned(2, roll_deg) @ _turned(1, yaw_deg)
     return [(turn @ np.array(a, float), turn @ np.array(b, float), r, s) for a, b, r, s in made]
 
@@ -110,4 +110,7 @@ def drawn(gesture: str) -> NDArray[Any]:
     picture = (np.array([60, 70, 95]) * (0.7 + 0.5 * np.sin(3 * x + 5 * y))[..., None]).reshape(-1, 3)
     picture[hit] = np.array([118, 155, 212]) * shade[:, None] * 1.15
     picture = cv2.GaussianBlur(picture.reshape(SIZE_PX, SIZE_PX, 3), (0, 0), 0.6)
-    return np.clip(picture + np.random.default_rng(0).normal(0, 2.5, picture.shape), 0, 255).astype(np.uint8)
+    noisy: NDArray[np.uint8] = np.clip(picture + np.random.default_rng(0).normal(0, 2.5, picture.shape), 0, 255).astype(
+        np.uint8
+    )
+    return noisy

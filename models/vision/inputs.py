@@ -69,7 +69,7 @@ class InputSpec:
                 raise ModelIncompatible(f"{name}: input.{key} cannot be '{values[key]}' ({get_args(allowed)}).")
         if "size_wh" not in values:
             raise ModelIncompatible(f"{name}: its card does not say input.size_wh.")
-        given = {key: tuple(value) if isinstance(value, list | tuple) else value for key, value in values.items()}
+        given: dict[str, Any] = {k: tuple(v) if isinstance(v, list | tuple) else v for k, v in values.items()}
         return cls(**given)
 
     def to_dict(self) -> dict[str, Any]:

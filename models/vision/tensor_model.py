@@ -41,7 +41,6 @@ class TensorModel(VisionModel):
     def load(self, options: LoadOptions | None = None) -> None:
         options = options or LoadOptions()
         self.network = open_network(self.card.runtime, checked_file(self.card), options, self.card.options)
-        self.network.placement.checked(options, self.card.title)
         if len(self.network.inputs) != 1:
             raise ModelIncompatible(
                 f"{self.card.file} has {len(self.network.inputs)} inputs; one picture is all it can be given."
@@ -49,6 +48,8 @@ class TensorModel(VisionModel):
         self._input = self.network.inputs[0].name
         # The run on zeros is also the warm-up: the first picture need not wait for lazy set-up.
         shown = self.network.run_on_zeros({self._input: self.spec.shape})
+        # Some runtimes know only after a run where they are.
+        self.network.placement.checked(options, self.card.title)
         self.decoder = decoder_for(self.card, self.spec, shown)
 
     def placement(self) -> Placement:

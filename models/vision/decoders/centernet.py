@@ -49,7 +49,7 @@ class CenterNet(Decoder):
         )
         self._offset = next((n for n in two if n != self._size), None)
         height, width = cells.pop()
-        self._stride_xy = np.float32([spec.size_wh[0] / width, spec.size_wh[1] / height])
+        self._stride_xy = np.array([spec.size_wh[0] / width, spec.size_wh[1] / height], np.float32)
         heat = shown[self._heat]
         self._logits = not card.options.get("probabilities", bool(heat.min() >= 0 and heat.max() <= 1))
 

@@ -60,7 +60,8 @@ def _map_of(value: Array) -> Array | None:
     """(h, w) of an output that is one map."""
     shape = value.shape
     if len(shape) == 3 and shape[0] == 1 and min(shape[1:]) > 1:
-        return value[0]
+        one: Array = value[0]
+        return one
     if len(shape) == 4 and shape[0] == 1 and 1 in (shape[1], shape[3]) and shape[2] > 1:
         two: Array = value[0, 0] if shape[1] == 1 else value[0, ..., 0]
         return two

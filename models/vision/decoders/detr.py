@@ -84,7 +84,7 @@ class Detr(Decoder):
         found = boxes[query].astype(np.float32)
         good = np.flatnonzero(np.isfinite(found).all(axis=1) & np.isfinite(sure))
         best = good[np.argsort(-sure[good], kind="stable")][:MOST_OBJECTS]
-        xyxy = cxcywh_to_xyxy(found[best]) * np.tile(np.float32(self.spec.size_wh), 2)
+        xyxy = cxcywh_to_xyxy(found[best]) * np.array(self.spec.size_wh * 2, np.float32)
         return Detections(
             xyxy=geometry.boxes(xyxy),
             confidence=np.clip(sure[best], 0, 1),

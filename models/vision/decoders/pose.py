@@ -106,7 +106,7 @@ def refined_peak(heat: NDArray[np.float32]) -> tuple[float, float]:
         return float(x), float(y)
     smooth = heat
     if heat.min() < 0 or (heat[y - 2 : y + 3, x - 2 : x + 3] <= 0).any():
-        smooth = cv2.GaussianBlur(np.maximum(heat, 0), (SMOOTHING_CELLS, SMOOTHING_CELLS), 0)
+        smooth = np.asarray(cv2.GaussianBlur(np.maximum(heat, 0), (SMOOTHING_CELLS, SMOOTHING_CELLS), 0), np.float32)
     log = np.log(np.maximum(smooth[y - 2 : y + 3, x - 2 : x + 3], 1e-10)).astype(np.float64)
     dx, dy = (log[2, 3] - log[2, 1]) / 2, (log[3, 2] - log[1, 2]) / 2
     dxx, dyy = (log[2, 4] - 2 * log[2, 2] + log[2, 0]) / 4, (log[4, 2] - 2 * log[2, 2] + log[0, 2]) / 4
@@ -158,7 +158,7 @@ class CoordinatePose(_OnePose):
         """
         values = outputs[self._points].reshape(-1, self._values).astype(np.float32)
         xy = values[:, 1::-1] if self._yx else values[:, :2]
-        xy = xy * np.float32(self.spec.size_wh) if self._normalised else xy
+        xy = xy * np.array(self.spec.size_wh, np.float32) if self._normalised else xy
         sure = values[:, 2] if self._values == 3 else np.ones(len(xy), np.float32)
         return self._keypoints(xy, sure, geometry, confidence)
 

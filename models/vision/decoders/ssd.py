@@ -112,7 +112,7 @@ class Ssd(Decoder):
             half = boxes[:, 2:] / 2
             boxes = np.hstack([boxes[:, :2] - half, boxes[:, :2] + half])
         width, height = self.spec.size_wh
-        return boxes * np.float32((width, height, width, height)) if self._normalised else boxes
+        return boxes * np.array([width, height, width, height], np.float32) if self._normalised else boxes
 
 
 def tell_apart(columns: Mapping[str, Array]) -> tuple[Array, Array]:

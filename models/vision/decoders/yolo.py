@@ -142,7 +142,7 @@ class Yolo(Decoder):
             kept = np.argsort(-found.confidence, kind="stable")
         else:
             kept = suppressed(xyxy, found.confidence, found.class_id, iou)
-        columns = {
+        columns: dict[str, Any] = {
             "confidence": found.confidence[kept],
             "class_id": found.class_id[kept],
             "class_names": self.card.labels,
