@@ -24,7 +24,7 @@ from stage_examples import EXAMPLES, SIZE_WH, Example
 
 from scenescope.models.budget import ThreadBudget
 from scenescope.pipelines import STAGES, Frame, Stage, StageContext
-from scenescope.pipelines.overlay import OverlayPainter
+from scenescope.pipelines.overlay import OverlayPainter, OverlayStyle
 from scenescope.pipelines.stage_cards import FOLDER
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,7 +72,8 @@ def make(kind: str, example: Example) -> dict:
     for one in (*before, stage):
         one.close()
     left, right = frame.image.copy(), out.image.copy()
-    painter = OverlayPainter()
+    # The picture is shown at a quarter of its size.
+    painter = OverlayPainter(OverlayStyle(scale=2.5))
     painter.paint(right, [(name, value) for name in out.results if (value := out.result(name)) is not None])
     cv2.imwrite(str(CARDS / f"{kind}.jpg"), side_by_side(left, right), [cv2.IMWRITE_JPEG_QUALITY, 82])
     return {

@@ -50,6 +50,12 @@ def portrait() -> list[Image]:
     return [canvas]
 
 
+def close_up() -> list[Image]:
+    """The astronaut's head and shoulders."""
+    image = cv2.imread(str(SAMPLES / "astronaut.png"))
+    return [cv2.resize(image[10:211, 48:405], SIZE_WH, interpolation=cv2.INTER_CUBIC)]
+
+
 def film(count: int = 40) -> list[Image]:
     """The demo camera, where photos drift round a wall."""
     source = DemoCamera(size_wh=SIZE_WH, rate_hz=15, realtime=False)
@@ -148,48 +154,49 @@ def dim() -> list[Image]:
 
 
 DETECT = (("detect", {}),)
+ROCKET_REGION = {"points": [[0.05, 0.05], [0.17, 0.05], [0.17, 0.42], [0.05, 0.42]]}
 CAT, COFFEE, ROCKET = photo("chelsea.png"), photo("coffee.png"), photo("rocket.jpg")
 
 EXAMPLES: dict[str, Example] = {
     "blur": Example(CAT, {"sigma_px": 8}),
-    "clahe": Example(dim),
-    "crop": Example(CAT),
-    "denoise": Example(dim),
+    "clahe": Example(dim, {"clip_limit": 4}),
+    "crop": Example(CAT, {"left_percent": 30, "right_percent": 20, "top_percent": 15, "bottom_percent": 10}),
+    "denoise": Example(dim, {"method": "bilateral", "radius_px": 5, "strength": 30}),
     "flip": Example(CAT),
-    "resize": Example(CAT),
-    "rotate": Example(CAT),
-    "sharpen": Example(CAT),
-    "tone": Example(dim),
-    "undistort": Example(chessboard),
+    "resize": Example(CAT, {"by": "percent", "scale_percent": 12, "interpolation": "area"}),
+    "rotate": Example(CAT, {"turn_deg": 0, "angle_deg": 12}),
+    "sharpen": Example(CAT, {"amount_percent": 200, "sigma_px": 4}),
+    "tone": Example(dim, {"brightness_percent": 12, "contrast_percent": 130, "gamma": 1.4, "saturation_percent": 150}),
+    "undistort": Example(chessboard, {"barrel_percent": 28}),
     "white_balance": Example(dim),
     "canny": Example(COFFEE),
     "colour_range": Example(shapes),
-    "contours": Example(shapes),
+    "contours": Example(shapes, {"areas": "dark", "captions": True}),
     "corners": Example(ROCKET),
     "hough_circles": Example(shapes),
     "hough_lines": Example(shapes),
-    "morphology": Example(shapes),
+    "morphology": Example(shapes, {"operation": "gradient", "size_px": 11}),
     "threshold": Example(COFFEE),
     "camera_motion": Example(shaken),
     "motion": Example(film),
-    "optical_flow": Example(film),
+    "optical_flow": Example(shaken),
     "stabilise": Example(shaken),
     "codes": Example(codes),
     "markers": Example(markers),
     "classify": Example(CAT),
     "detect": Example(portrait),
-    "face_mesh": Example(portrait),
-    "faces": Example(portrait),
+    "face_mesh": Example(close_up),
+    "faces": Example(close_up),
     "hands": Example(hands),
     "matte": Example(portrait),
     "pose": Example(portrait),
     "read_text": Example(text),
-    "recognise": Example(portrait),
+    "recognise": Example(close_up),
     "track": Example(film, before=DETECT),
-    "track_one": Example(film),
+    "track_one": Example(film, {"region": ROCKET_REGION, "name": "rocket"}),
     "backdrop": Example(portrait),
     "cartoon": Example(COFFEE),
     "colour_map": Example(CAT),
-    "redact": Example(portrait),
+    "redact": Example(close_up),
 }
 """By kind. ``find``, ``segment`` and ``depth`` have none: no network for them comes with Scenescope."""

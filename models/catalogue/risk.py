@@ -3,7 +3,7 @@
 What is looked for, and who says that it is dangerous:
 
 - pickles: the warning at the top of Python's ``pickle`` documentation; PyTorch's SECURITY.md;
-- TorchScript: "treat it as locally executable code", PyTorch's SECURITY.md;
+- TorchScript that touches files: a TorchScript file is a program, says PyTorch's SECURITY.md;
 - Keras ``Lambda`` layers: the documentation of ``keras.models.load_model``, ``safe_mode``;
 - ``auto_map`` in a config.json: ``trust_remote_code`` in the documentation of transformers.
 """
@@ -20,14 +20,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PICKLE_SUFFIXES", "risk_of", "risk_of_name"]
+__all__ = ["PICKLE_SUFFIXES", "TORCH_FILES", "risk_of", "risk_of_name"]
 
 PICKLE_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib", ".dill")
 
 _PICKLE = "It is a pickle, which can run any code while it loads"
-_TORCHSCRIPT = (
-    "It is TorchScript: not a pickle of Python's, but a program of its own, which can read and write files when it runs"
-)
+_TORCHSCRIPT = "It is a TorchScript program that reads or writes files"
 _COMPILED = "It holds compiled code, which runs when the network does"
 _REMOTE_CODE = "Its config.json asks for Python code of its own to be run ('auto_map', trust_remote_code)"
 _KERAS_CODE = {
@@ -46,6 +44,8 @@ _TENSORS_ONLY = re.compile(
 _ALARMING = ("os", "posix", "nt", "subprocess", "sys", "socket", "shutil", "importlib", "runpy", "pty", "webbrowser")
 _ALARMING_BUILTINS = ("eval", "exec", "compile", "__import__", "open")
 _MOST_PICKLE_BYTES = 64 << 20
+# Operations of TorchScript, in namespace aten, that read or write files.
+TORCH_FILES = re.compile(rb"\b(from_file|save)\b")
 
 
 def risk_of_name(name: str) -> str:
@@ -97,13 +97,21 @@ def _risk_of_archive(archive: zipfile.ZipFile) -> str:
     names = archive.namelist()
     pickles = [name for name in names if name.endswith(".pkl")]
     if any(name.endswith("constants.pkl") or "/code/" in name for name in names) and pickles:
-        return _TORCHSCRIPT
+        return _torchscript_risk(archive)
     if pickles:
         return _pickle_risk(archive.open(name).read(_MOST_PICKLE_BYTES) for name in pickles)
     if any(name.endswith("archive_format") for name in names):
         return _risk_of_export(archive)
     if "config.json" in names:
         return _keras_risk(_parsed(archive.read("config.json")))
+    return ""
+
+
+def _torchscript_risk(archive: zipfile.ZipFile) -> str:
+    """TorchScript knows PyTorch's own operations only; its pickles are read by PyTorch's own reader, not by Python's."""
+    for name in archive.namelist():
+        if "/code/" in name and name.endswith(".py") and (found := TORCH_FILES.search(archive.read(name))):
+            return f"{_TORCHSCRIPT} ({found[0].decode()})"
     return ""
 
 

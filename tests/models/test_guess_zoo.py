@@ -10,7 +10,9 @@ from types import ModuleType
 
 import pytest
 
+from scenescope.models import ResultBatch
 from scenescope.models.catalogue.guess import Guess, Guesser
+from scenescope.models.catalogue.guess_score import photos
 
 pytest.importorskip("torchvision")
 pytest.importorskip("tensorflow")
@@ -65,6 +67,9 @@ def test_at_least_24_of_30_are_guessed_right(
         guess = guesser.guess(path)
         errors = wrong(guess, truth)
         right += not errors
+        if guess.card.input and not guess.problem:
+            # And it runs.
+            assert isinstance(guesser.infer(guess, photos()[0]), ResultBatch)
         said = guess.finding("task")
         sure = f"{said.confidence:.2f}" if said else "-"
         verdict = "WRONG" if errors else "right"

@@ -135,10 +135,6 @@ def test_closing_in_the_middle_ends_everything(open_dialog: Callable[[Path], Add
     assert dialog._job is None
 
 
-class Plain:
-    """Something that a pickle can hold."""
-
-
 def test_a_file_that_can_run_code_waits_for_trust(
     open_dialog: Callable[[Path], AddModelDialog], tmp_path: Path, qtbot: Any
 ) -> None:

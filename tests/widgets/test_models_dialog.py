@@ -338,6 +338,7 @@ def test_the_window_opens_one_and_closes_it(make_window: Callable[..., Any], cat
 
 def test_the_file_button_is_there_where_files_can_be_added(make_window, catalogue: Catalogue, qtbot: Any):
     window, asked = make_window(), []
+    window.models.add_file = None
     window.models.show()
     assert not window.models.dialog.add.isVisible()
     window.models.close()

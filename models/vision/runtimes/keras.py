@@ -70,7 +70,9 @@ class KerasNetwork(Network):
                     f"{path.name} does not say what its input is: it was saved before it was built."
                 )
             self.inputs = tuple(_info(tensor, tensor.name) for tensor in self._model.inputs)
-            outputs = zip(self._model.outputs, self._model.output_names, strict=True)
+            # A Sequential model has one output, and no list of names.
+            names = getattr(self._model, "output_names", None) or [tensor.name for tensor in self._model.outputs]
+            outputs = zip(self._model.outputs, names, strict=True)
             self.outputs = tuple(_info(tensor, name) for tensor, name in outputs)
             self._call = _call(self._backend, self._model)
         reason = reason or not_offered(load, f"Keras on {title}")

@@ -15,14 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from scenescope.models.catalogue.risk import TORCH_FILES
 from scenescope.models.catalogue.trust import require_trust
 from scenescope.models.errors import ModelIncompatible, ScenescopeError
 from scenescope.models.vision.network import MOST_TENSOR_BYTES, explained
 
 __all__ = ["check_exported", "check_saved_model", "check_torchscript", "members"]
-
-# Operations of TorchScript, in namespace aten, that read or write files.
-_TORCH_FILES = re.compile(r"\b(from_file|save)\b")
 
 # Operations of TensorFlow that read or write files, reach other computers, run Python, or end the process. SaveV2 and
 # its like are in every SavedModel and are left out: saving is not what is run.
@@ -57,9 +55,9 @@ def check_torchscript(path: Path) -> None:
     """
     code = [(name, text) for name, text in _archive(path, "TorchScript") if "/code/" in name and name.endswith(".py")]
     for _, text in code:
-        found = _TORCH_FILES.search(text.decode("utf-8", "replace"))
+        found = TORCH_FILES.search(text)
         if found:
-            require_trust(path, f"Its program reads or writes files ({found[0]})")
+            require_trust(path, f"It is a TorchScript program that reads or writes files ({found[0].decode()})")
 
 
 def check_exported(path: Path) -> None:
