@@ -42,9 +42,15 @@ def pixmap(name: str, colour: QColor, size_px: int) -> QPixmap:
 
 def icon(name: str, colour: QColor, disabled: QColor | None = None) -> QIcon:
     """An icon in ``colour``; ``disabled`` is the colour of the greyed one, by default the style's choice."""
+    return _icon(name, colour.name(), disabled.name() if disabled is not None else "")
+
+
+@lru_cache(maxsize=512)
+def _icon(name: str, colour: str, disabled: str) -> QIcon:
+    """Drawn once in each colour: a window asks for the same few hundreds of times, and a change of theme again."""
     made = QIcon()
     for size in _SIZES_PX:
-        made.addPixmap(pixmap(name, colour, size))
-        if disabled is not None:
-            made.addPixmap(pixmap(name, disabled, size), QIcon.Mode.Disabled)
+        made.addPixmap(pixmap(name, QColor(colour), size))
+        if disabled:
+            made.addPixmap(pixmap(name, QColor(disabled), size), QIcon.Mode.Disabled)
     return made

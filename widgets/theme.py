@@ -238,7 +238,8 @@ class Theme(QObject):
         super().__init__(parent)
         self._app = app
         self.choice = choice
-        app.setStyle("Fusion")
+        if app.style().objectName().lower() != "fusion":
+            app.setStyle("Fusion")
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_changed)
         self._dress()
 
@@ -266,6 +267,9 @@ class Theme(QObject):
             self._dress()
 
     def _dress(self) -> None:
+        sheet = stylesheet(self.colours)
         self._app.setPalette(palette(self.colours))
-        self._app.setStyleSheet(stylesheet(self.colours))
+        # Every widget is polished again for a sheet, even for the same one.
+        if self._app.styleSheet() != sheet:
+            self._app.setStyleSheet(sheet)
         self.changed.emit()

@@ -17,6 +17,8 @@ from scenescope.models.cards import load_card
 from scenescope.models.catalogue import Catalogue, current
 from scenescope.models.catalogue.fakes import FakeServer
 
+pytestmark = pytest.mark.slow
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 WEIGHTS = bytes(range(256)) * 4_000

@@ -21,6 +21,8 @@ from scenescope.models.catalogue.offers import Consent, Offer, Progress, RemoteF
 from scenescope.models.catalogue.transfer import Meter, connection_failure
 from scenescope.models.errors import DownloadFailed, ModelError, ModelMissing, ModelRefused
 
+pytestmark = pytest.mark.slow
+
 CONTENT = bytes(range(256)) * 12_000  # 3 MB
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 

@@ -18,6 +18,8 @@ from scenescope.models.catalogue.fakes import FakeServer
 from scenescope.models.catalogue.offers import Cancel, Consent, DownloadCancelled, Offer, Progress
 from scenescope.models.errors import DownloadFailed
 
+pytestmark = pytest.mark.slow
+
 CONTENT = bytes(range(256)) * 12_000  # 3 MB
 
 

@@ -28,6 +28,8 @@ from scenescope.models.catalogue.guess_trial import TrialCrashed, Trials
 from scenescope.models.catalogue.trust import trust
 from scenescope.models.errors import ModelIncompatible
 
+pytestmark = pytest.mark.slow
+
 MODELS = Path(__file__).resolve().parents[2] / "resources" / "models"
 
 

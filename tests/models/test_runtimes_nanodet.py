@@ -12,6 +12,8 @@ from scenescope.models import Detections
 from scenescope.models.cards import ModelCard, load_card
 from scenescope.models.vision.base import VisionModel, open_model
 
+pytestmark = pytest.mark.slow
+
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 NAME, CLIP, FRAMES, EVERY = "nanodet_g_416_coco", "one-by-one-person-detection.mp4", 50, 10
 

@@ -19,6 +19,8 @@ from scenescope.pipelines.calibration import (
 )
 from scenescope.pipelines.calibration_fakes import POSES, FakeCamera
 
+pytestmark = pytest.mark.slow
+
 BARREL = CameraCalibration((640, 480), [[520, 0, 327.3], [0, 523, 236.1], [0, 0, 1]], [-0.28, 0.09, 0.0012, -0.0008, 0])
 PINCUSHION = CameraCalibration((640, 480), [[610, 0, 311.0], [0, 608, 244.5], [0, 0, 1]], [0.12, -0.15, 0, 0.001, 0])
 CHARUCO = CalibrationBoard()

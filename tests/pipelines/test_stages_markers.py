@@ -12,6 +12,8 @@ from scenescope.pipelines.calibration import CameraCalibration
 from scenescope.pipelines.stages.markers.codes import Codes
 from scenescope.pipelines.stages.markers.markers import FiducialMarkers
 
+pytestmark = pytest.mark.slow
+
 WIDTH, HEIGHT = 1280, 720
 FOCAL_PX = WIDTH / 2 / np.tan(np.radians(30))
 # Of a camera that sees 60 degrees across; pixel centres at whole numbers plus one half.

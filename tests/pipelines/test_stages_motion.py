@@ -16,6 +16,8 @@ from scenescope.pipelines.stages.motion.motion import Motion
 from scenescope.pipelines.stages.motion.optical_flow import OpticalFlow
 from scenescope.pipelines.stages.motion.stabilise import Stabilise
 
+pytestmark = pytest.mark.slow
+
 RATE_HZ = 30.0
 SIZE_WH = (480, 360)
 CENTRE = (240.0, 180.0)

@@ -18,6 +18,8 @@ from scenescope.pipelines.stages.recognise.faces import Faces
 from scenescope.pipelines.stages.recognise.matte import Matte
 from scenescope.pipelines.stages.recognise.pose import Pose
 
+pytestmark = pytest.mark.slow
+
 CLIP = "one-by-one-person-detection.mp4"
 # Frames in which somebody stands or walks, whole in the picture, and some in which nobody is there.
 WITH_PERSON, EMPTY = (115, 190, 265, 340, 415), (40, 490)

@@ -25,6 +25,8 @@ from scenescope.pipelines.stages.recognise.detect import Detect
 from scenescope.pipelines.stages.recognise.hands import Hands
 from scenescope.pipelines.stages.recognise.recognise import Recognise
 
+pytestmark = pytest.mark.slow
+
 NETWORK = "face_embedding_faceres_224"
 ODD_SIZES = [(1, 1), (2, 4000), (4000, 2), (7, 5)]
 

@@ -16,6 +16,8 @@ from scenescope.models.vision.placement import Placement
 from scenescope.pipelines import Frame, StageContext
 from scenescope.pipelines.stages.recognise.read_text import ReadText
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("rapidocr")
 
 SENTENCE = "The quick brown fox jumps over 13 lazy dogs."

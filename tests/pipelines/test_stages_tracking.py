@@ -13,6 +13,8 @@ from scenescope.pipelines import Frame, Region, StageContext
 from scenescope.pipelines.stages.track.track import Track
 from scenescope.pipelines.stages.track.track_one import TrackOne
 
+pytestmark = pytest.mark.slow
+
 RATE_HZ = 30.0
 WIDTH, HEIGHT = 640, 480
 

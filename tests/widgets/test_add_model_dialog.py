@@ -23,6 +23,8 @@ from scenescope.widgets.add_model_dialog import AddModelDialog, found_words
 from scenescope.widgets.findings_form import FindingsForm, confidence_words, value_text
 from scenescope.widgets.main_window import MainWindow
 
+pytestmark = pytest.mark.slow
+
 MODELS = Path(__file__).resolve().parents[2] / "resources" / "models"
 
 

@@ -15,6 +15,8 @@ from scenescope.pipelines.calibration_fakes import POSES, FakeCamera
 from scenescope.widgets.calibration_dialog import CalibrationDialog
 from scenescope.widgets.calibration_print import write_board
 
+pytestmark = pytest.mark.slow
+
 CAMERA = CameraCalibration((640, 480), [[520, 0, 327.3], [0, 523, 236.1], [0, 0, 1]], [-0.28, 0.09, 0.0012, -0.0008, 0])
 
 

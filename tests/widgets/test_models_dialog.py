@@ -24,6 +24,8 @@ from scenescope.widgets.model_questions import AddressDialog, ConsentDialog, Tru
 from scenescope.widgets.models_dialog import ModelsDialog
 from scenescope.widgets.models_table import Where
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = bytes(range(256)) * 8_000  # 2 MB
 PATH = "/owner/net/resolve/abc123/model.safetensors"
 
