@@ -49,6 +49,7 @@ def spans_of(lines: list[dict], label: str) -> dict[int, tuple[int, int]]:
     return {i: (seen[i][0], seen[i][-1]) for i, names in votes.items() if names.most_common(1)[0][0] == label}
 
 
+@pytest.mark.slow
 def test_the_bus(cli: Cli, bus: Path, tmp_path: Path):
     summary, (line,) = run(cli, bus, tmp_path)
     assert summary["labels"]["bus"] == 1

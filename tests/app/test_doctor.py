@@ -26,6 +26,7 @@ def folders(monkeypatch, tmp_path):
     monkeypatch.setenv("SCENESCOPE_DATA_DIR", str(tmp_path / "data"))
 
 
+@pytest.mark.slow
 def test_here_the_main_job_can_run(cli):
     done = cli("doctor", "--json")
     assert done.returncode == 0, done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -17,7 +18,10 @@ from scenescope.models.vision.placement import Placement
 from scenescope.models.vision.tensor_model import TensorModel
 from scenescope.pipelines.meters import CopyMeter
 
-torch = pytest.importorskip("torch")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed"),
+]
 
 SPECS = [
     InputSpec((320, 320)),

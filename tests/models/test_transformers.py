@@ -33,7 +33,10 @@ from scenescope.models.vision.placement import LoadOptions, Placement
 from scenescope.models.vision.transformers import TransformersModel
 from scenescope.models.vision.transformers_fakes import KINDS, LABELS, tiny_card
 
-pytestmark = pytest.mark.skipif(find_spec("transformers") is None, reason="transformers is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("transformers") is None, reason="transformers is not installed"),
+]
 
 QUICK = ("yolos", "vit", "segformer", "clip")
 TYPES = {"detection": Detections, "classification": Labels, "segmentation": Masks, "depth": DenseMap}

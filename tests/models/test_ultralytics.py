@@ -35,7 +35,10 @@ from scenescope.models.vision.placement import LoadOptions, Placement
 from scenescope.models.vision.runtimes import open_network
 from scenescope.models.vision.ultralytics import UltralyticsModel, quiet_ultralytics
 
-pytestmark = pytest.mark.skipif(find_spec("ultralytics") is None, reason="ultralytics is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("ultralytics") is None, reason="ultralytics is not installed"),
+]
 
 # YAML, task of its card, type of its results.
 TASKS = [

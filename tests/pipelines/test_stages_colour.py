@@ -131,6 +131,7 @@ def test_the_first_maps_grow_in_lightness_for_everyone(name):
     assert (np.diff(light[::8]) > 0).all()
 
 
+@pytest.mark.slow
 def test_stretching_uses_all_colours_for_a_flat_picture(astronaut):
     flat = Frame((astronaut.image // 8 + 100).astype(np.uint8))
     viridis = cv2.applyColorMap(np.arange(256, dtype=np.uint8).reshape(256, 1), cv2.COLORMAP_VIRIDIS)

@@ -262,6 +262,7 @@ def test_messages_from_other_threads_arrive_in_few_updates(qtbot, panel, talk, m
     assert all(gap_s >= (UPDATE_INTERVAL_MS - 5) / 1000 for gap_s in gaps_s)
 
 
+@pytest.mark.slow
 def test_a_long_conversation_shows_its_end_and_more_on_request(qtbot, panel, talk):
     for n in range(700):
         talk.say(f"message {n}")

@@ -269,6 +269,7 @@ def test_edits_from_outside_can_be_undone_as_well(window: MainWindow, qtbot: Any
     assert window.engine.spec == before
 
 
+@pytest.mark.slow
 def test_an_edit_is_shown_while_a_stage_hangs(make_window: Any, qtbot: Any) -> None:
     window = make_window(PipelineSpec().added("slow", {"delay_s": 3}))
     window.open_source_text("live")
