@@ -108,7 +108,7 @@ def _risk_of_archive(archive: zipfile.ZipFile) -> str:
 
 
 def _torchscript_risk(archive: zipfile.ZipFile) -> str:
-    """TorchScript knows PyTorch's own operations only; its pickles are read by PyTorch's own reader, not by Python's."""
+    """TorchScript knows PyTorch's own operations only; PyTorch reads its pickles itself, without Python's reader."""
     for name in archive.namelist():
         if "/code/" in name and name.endswith(".py") and (found := TORCH_FILES.search(archive.read(name))):
             return f"{_TORCHSCRIPT} ({found[0].decode()})"
