@@ -30,7 +30,13 @@ def opened(cls, **context):
     return make
 
 
-@pytest.mark.parametrize("kind", STAGES.names())
+# These load a framework of their own.
+HEAVY = ("classify", "read_text")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] if kind in HEAVY else []) for kind in STAGES.names()]
+)
 def test_every_stage_declares_itself_and_takes_a_frame(kind, astronaut):
     cls = STAGES.get(kind)
     assert cls.info.title
