@@ -23,6 +23,7 @@ from scenescope.models.results import ResultBatch
 from scenescope.models.vision.base import Image, VisionModel, open_model
 from scenescope.models.vision.decoders import decoder_for
 from scenescope.models.vision.inputs import InputSpec, prepare
+from scenescope.models.vision.one_picture import of_one_picture
 
 __all__ = ["Finding", "Guess", "Guesser", "guess", "is_model", "with_choice"]
 
@@ -140,7 +141,7 @@ class Guesser:
         card = guess.card
         if not card.input:
             return self._model(card).infer([image], **options)[0]
-        network = self._network(card.runtime, guess.path, card.options)
+        network = of_one_picture(self._network(card.runtime, guess.path, card.options), guess.path.name)
         spec = InputSpec.from_dict(card.input, card.title)
         tensor, geometry = prepare(image, spec)
         outputs = network.run({network.inputs[0].name: tensor})

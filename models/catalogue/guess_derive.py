@@ -30,6 +30,7 @@ from scenescope.models.catalogue.guess_score import photos
 from scenescope.models.errors import ModelError, ModelIncompatible
 from scenescope.models.vision.inputs import InputSpec
 from scenescope.models.vision.network import Network
+from scenescope.models.vision.one_picture import of_one_picture
 
 __all__ = ["TASKS_OF", "Derived", "Finding", "derive"]
 
@@ -94,12 +95,7 @@ def derive(facts: Facts, network: Network, blank: ModelCard, choices: Mapping[st
     Raises:
         ModelError: it cannot be run, or its outputs mean nothing that is known.
     """
-    if len(network.inputs) != 1:
-        names = ", ".join(info.name for info in network.inputs) or "none"
-        raise ModelIncompatible(
-            f"{facts.path.name} has {len(network.inputs)} inputs ({names}); one picture is all it can be given.",
-            hint="Export it again so that the picture is its only input.",
-        )
+    network = of_one_picture(network, facts.path.name)
     facts.metadata = {**facts.metadata, **dict(network.metadata)}
     probe = Probe(network, network.inputs[0].name, blank)
     layout, size, spec = _input(facts, network, probe, choices)

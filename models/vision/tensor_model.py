@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenescope.models.cards import ModelCard, checked_file
-from scenescope.models.errors import ModelIncompatible
 from scenescope.models.results import ResultBatch
 from scenescope.models.vision.base import Image, VisionModel
 from scenescope.models.vision.copies import COPIES
 from scenescope.models.vision.decoders import Decoder, decoder_for
 from scenescope.models.vision.inputs import Geometry, InputSpec, prepare
 from scenescope.models.vision.network import Network
+from scenescope.models.vision.one_picture import of_one_picture
 from scenescope.models.vision.picture import Picture, prepare_on
 from scenescope.models.vision.placement import LoadOptions, Placement
 from scenescope.models.vision.runtimes import open_network
@@ -40,11 +40,8 @@ class TensorModel(VisionModel):
 
     def load(self, options: LoadOptions | None = None) -> None:
         options = options or LoadOptions()
-        self.network = open_network(self.card.runtime, checked_file(self.card), options, self.card.options)
-        if len(self.network.inputs) != 1:
-            raise ModelIncompatible(
-                f"{self.card.file} has {len(self.network.inputs)} inputs; one picture is all it can be given."
-            )
+        network = open_network(self.card.runtime, checked_file(self.card), options, self.card.options)
+        self.network = of_one_picture(network, self.card.file)
         self._input = self.network.inputs[0].name
         # The run on zeros is also the warm-up: the first picture need not wait for lazy set-up.
         shown = self.network.run_on_zeros({self._input: self.spec.shape})
