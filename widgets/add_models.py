@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,12 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from scenescope.models.cards import ModelCard
 from scenescope.pipelines.engine import Engine
-from scenescope.widgets.add_model_dialog import AddModelDialog
 from scenescope.widgets.history import PipelineEditor
 from scenescope.widgets.model_commands import ModelCommands
 from scenescope.widgets.source_commands import SourceCommands
+
+if TYPE_CHECKING:
+    from scenescope.widgets.add_model_dialog import AddModelDialog
 
 __all__ = ["AddModels"]
 
@@ -62,6 +65,9 @@ class AddModels(QObject):
     @Slot(str)
     def open_path(self, path: Path | str) -> None:
         """Show what a file or folder is believed to be."""
+        # Imported when it is opened: the window is there sooner without.
+        from scenescope.widgets.add_model_dialog import AddModelDialog
+
         dialog = AddModelDialog(Path(path), self._picture, self._window)
         dialog.added.connect(self._added)
         dialog.use_wished.connect(self._use)

@@ -8,10 +8,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QDialog, QWidget
 
-from scenescope.models.vision.face_gallery import current_gallery
 from scenescope.pipelines.engine import Engine
-from scenescope.widgets.calibration_dialog import CalibrationDialog
-from scenescope.widgets.gallery_dialog import GalleryDialog
 
 __all__ = ["Tools"]
 
@@ -37,6 +34,9 @@ class Tools(QObject):
     @Slot()
     def calibrate(self) -> None:
         """Measure the lens of the camera with a printed board."""
+        # Imported when it is opened: the window is there sooner without.
+        from scenescope.widgets.calibration_dialog import CalibrationDialog
+
         dialog = self._open.get(CalibrationDialog)
         if dialog is None:
             dialog = CalibrationDialog(self._picture, self._folder / "calibrations", self._window)
@@ -46,6 +46,9 @@ class Tools(QObject):
     @Slot()
     def people(self) -> None:
         """Enrol, rename and delete the people that 'Recognise faces' knows."""
+        from scenescope.models.vision.face_gallery import current_gallery
+        from scenescope.widgets.gallery_dialog import GalleryDialog
+
         self._show(self._open.get(GalleryDialog) or GalleryDialog(current_gallery(), self._picture, self._window))
 
     def close(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
@@ -222,6 +221,7 @@ class Downloader:
 
     def _run(self, work: Coroutine[Any, Any, Result], cancel: Cancel | None) -> Result:
         """Run it to its end, or until it is cancelled, in this thread."""
+        import asyncio
 
         async def watched() -> Result:
             task, loop = asyncio.current_task(), asyncio.get_running_loop()

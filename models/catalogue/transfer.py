@@ -6,7 +6,6 @@ it still has the same file, and the whole of it otherwise.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import hashlib
 import ipaddress
@@ -195,6 +194,8 @@ async def _receive(response: httpx.Response, part: Path, have: int, whole: int, 
 
 async def _hash_of(part: Path) -> tuple[Any, int]:
     """The hash so far of what is there, and its size; a cancelled task ends in between."""
+    import asyncio
+
     digest, size = hashlib.sha256(), 0
     with part.open("rb") as file:
         while block := file.read(BLOCK_BYTES * 4):

@@ -6,15 +6,17 @@ import ctypes
 import platform
 import sys
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 __all__ = ["cuda_devices", "devices"]
 
-_PROVIDERS = {
-    "TensorrtExecutionProvider": ("tensorrt", "TensorRT"),
-    "OpenVINOExecutionProvider": ("openvino", "OpenVINO"),
-    "CoreMLExecutionProvider": ("coreml", "CoreML"),
-    "DmlExecutionProvider": ("directml", "DirectML"),
+# What a build of ONNX Runtime brings in its folder, and the device that it makes possible.
+_LIBRARIES = {
+    "*onnxruntime_providers_tensorrt*": ("tensorrt", "TensorRT"),
+    "*onnxruntime_providers_openvino*": ("openvino", "OpenVINO"),
+    "DirectML.dll": ("directml", "DirectML"),
 }
 
 
@@ -27,13 +29,13 @@ def devices() -> tuple[tuple[str, str], ...]:
     found += [(f"cuda:{number}", name) for number, name in enumerate(cuda_devices())]
     if sys.platform == "darwin" and platform.machine() == "arm64":
         found.append(("mps", "Apple GPU (MPS)"))
-    try:
-        import onnxruntime
-
-        available = onnxruntime.get_available_providers()
-    except ImportError:
-        available = []
-    return tuple(found + [choice for provider, choice in _PROVIDERS.items() if provider in available])
+    spec = find_spec("onnxruntime")
+    if spec is not None and spec.origin is not None:
+        folder = Path(spec.origin).parent / "capi"
+        found += [choice for pattern, choice in _LIBRARIES.items() if any(folder.glob(pattern))]
+        if sys.platform == "darwin":
+            found.append(("coreml", "CoreML"))
+    return tuple(found)
 
 
 @cache
