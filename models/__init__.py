@@ -16,6 +16,7 @@ from scenescope.models.errors import (
     StageContractError,
     StageError,
 )
+from scenescope.models.log_events import EventKind, LogEvent, WithEvents
 from scenescope.models.maps import DenseMap
 from scenescope.models.results import Detections, Keypoints, Labels, Masks, ResultBatch, Texts, Tracks
 from scenescope.models.shapes import Markers, OrientedDetections, Shapes
@@ -25,8 +26,10 @@ __all__ = [
     "DenseMap",
     "Detections",
     "DownloadFailed",
+    "EventKind",
     "Keypoints",
     "Labels",
+    "LogEvent",
     "Markers",
     "Masks",
     "ModelError",
@@ -46,4 +49,5 @@ __all__ = [
     "StageError",
     "Texts",
     "Tracks",
+    "WithEvents",
 ]

@@ -14,6 +14,7 @@ __all__ = [
     "EngineEvent",
     "EngineFault",
     "FrameReady",
+    "IndexProgress",
     "PipelineChanged",
     "SinkFailed",
     "SourcePhase",
@@ -61,6 +62,16 @@ class FrameReady(EngineEvent):
     index: int
     pts_s: float
     captured_s: float
+
+
+@dataclass(frozen=True)
+class IndexProgress(EngineEvent):
+    """The times of a file's pictures are being read, so that it can be moved in exactly: ``done`` is 0 to 1.
+
+    At 1 the engine's ``frame_index`` is there.
+    """
+
+    done: float
 
 
 @dataclass(frozen=True)

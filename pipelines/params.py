@@ -7,7 +7,18 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-__all__ = ["LAST", "Device", "DeviceChoice", "FileChoice", "FilePath", "Line", "ModelOf", "Region", "StageParams"]
+__all__ = [
+    "LAST",
+    "Device",
+    "DeviceChoice",
+    "FileChoice",
+    "FilePath",
+    "Line",
+    "ModelOf",
+    "Point",
+    "Region",
+    "StageParams",
+]
 
 # As ``json_schema_extra`` of a field: forms show it after the others.
 LAST: dict[str, JsonValue] = {"last": True}

@@ -16,7 +16,6 @@ from scenescope.pipelines.events import (
     EngineEvent,
     FrameReady,
     PipelineChanged,
-    SinkFailed,
     SourcePhase,
     SourceState,
     StagePhase,
@@ -31,7 +30,7 @@ from scenescope.pipelines.meters import CopyMeter, RateMeter
 from scenescope.pipelines.registry import Registry
 from scenescope.pipelines.side_lane import SideLane
 from scenescope.pipelines.sink import Sink
-from scenescope.pipelines.sink_host import SinkHost
+from scenescope.pipelines.sink_set import SinkSet
 from scenescope.pipelines.slots import Closed, DropKind, DropPolicy
 from scenescope.pipelines.source import Source, SourceInfo
 from scenescope.pipelines.spec import PipelineSpec
@@ -103,8 +102,7 @@ class Session:
         self._display = display
         self._publish_event = publish
         self._await_stages = await_stages
-        self._wanted_sinks = list(sinks)
-        self._sink_hosts: list[SinkHost] = []
+        self._sinks = SinkSet(sinks, self._inline, self._publish)
         self._hosts: list[StageHost] = []
         self._lanes: dict[str, SideLane] = {}
         self._last_raw: Frame | None = None
@@ -160,7 +158,7 @@ class Session:
         deadline_s = time.monotonic() + END_WITHIN_S
         clean = [self.capture.join(deadline_s), self.flow.join(deadline_s)]
         clean += [lane.join(deadline_s) for lane in self._lanes.values()]
-        clean.append(self._finish_sinks(deadline_s))
+        clean.append(self._sinks.finish(deadline_s))
         closers = [host.close() for host in self._hosts]
         for thread in [self._supervisor, *self._loads, *(c for c in closers if c)]:
             thread.join(max(deadline_s - time.monotonic(), 0.01))
@@ -172,7 +170,7 @@ class Session:
     def _opened(self, info: SourceInfo) -> None:
         """On the capture thread, once, before the first frame: now the stages can be told what they will see."""
         self._context = replace(self._context, rate_hz=info.rate_hz or 30.0, size_wh=info.size_wh)
-        self._sink_hosts = [SinkHost(s, info, self._inline, self._sink_failed) for s in self._wanted_sinks]
+        self._sinks.open(info)
         ready = threading.Event()
 
         def build() -> None:
@@ -195,14 +193,10 @@ class Session:
 
     def _drained(self) -> None:
         """On the pipeline thread: the source is over and the last frame has left."""
-        self._finish_sinks(time.monotonic() + 120)
+        self._sinks.finish(time.monotonic() + 120)
         if self.source_state.phase in (SourcePhase.ENDED, SourcePhase.FAILED):
             self._publish(self.source_state)
             self.finished.set()
-
-    def _finish_sinks(self, deadline_s: float) -> bool:
-        finished = [host.finish(deadline_s) for host in self._sink_hosts]
-        return all(finished)
 
     # Frames ------------------------------------------------------------------------------------------------------
 
@@ -213,6 +207,7 @@ class Session:
 
     def _deliver(self, frame: Frame) -> None:
         self._last_raw = frame
+        self._sinks.offer_captured(frame)
         self._display.offer_raw(frame, self._ticket)
         self.flow.intake.put(frame)
 
@@ -223,8 +218,7 @@ class Session:
         if flight.preview:
             return
         self._analysed += 1
-        for host in self._sink_hosts:
-            host.offer(flight.prepared.get(host) if host.prepares else frame)
+        self._sinks.offer(flight)
         self._publish(FrameReady(frame.index, frame.pts_s, frame.captured_s))
 
     # Pipeline ----------------------------------------------------------------------------------------------------
@@ -324,8 +318,8 @@ class Session:
             if lanes.get(stage_id) is not lane:
                 lane.stop()
         self._lanes = lanes
-        if any(sink.prepares for sink in self._sink_hosts):
-            steps.append(PrepareStep([sink for sink in self._sink_hosts if sink.prepares]))
+        if preparing := self._sinks.preparing:
+            steps.append(PrepareStep(preparing))
         steps.append(EmitStep(self._emit))
         self.flow.set_steps(steps)
 
@@ -349,13 +343,8 @@ class Session:
         """Start a sink between two frames."""
 
         def add() -> None:
-            self._wanted_sinks.append(sink)
-            if self.capture.info is not None:
-                self._sink_hosts = [
-                    *self._sink_hosts,
-                    SinkHost(sink, self.capture.info, self._inline, self._sink_failed),
-                ]
-                self._rebuild()
+            self._sinks.add(sink)
+            self._rebuild()
 
         self.flow.between_frames(add)
 
@@ -363,17 +352,10 @@ class Session:
         """Finish a sink between two frames."""
 
         def remove() -> None:
-            gone = [host for host in self._sink_hosts if host.sink is sink]
-            self._sink_hosts = [host for host in self._sink_hosts if host.sink is not sink]
-            self._wanted_sinks = [other for other in self._wanted_sinks if other is not sink]
+            self._sinks.remove(sink)
             self._rebuild()
-            for host in gone:
-                host.finish(time.monotonic() + 10)
 
         self.flow.between_frames(remove)
-
-    def _sink_failed(self, failure: SinkFailed) -> None:
-        self._publish(failure)
 
     # Telling -----------------------------------------------------------------------------------------------------
 
@@ -434,7 +416,7 @@ class Session:
             superseded=self.flow.intake.superseded,
             analysed=self._analysed,
             composed=self._display.composed - self._composed_before,
-            sink_lagged=sum(host.lagged for host in self._sink_hosts),
+            sink_lagged=self._sinks.lagged,
         )
 
     def _supervise(self) -> None:

@@ -17,9 +17,13 @@ class Sink(ABC):
     ``lossless`` sinks get every frame and slow the pipeline down when they cannot keep up; the others get the newest
     and miss some. ``prepare`` is the part of the work that needs no order: it may run on several frames at once.
     All methods may raise :class:`~scenescope.models.SinkError`, which stops this sink, not the pipeline.
+
+    A sink with ``captured = True`` (may be set per instance, before it is added) gets the pictures as they come from
+    the source, before any stage and without results, at the source's rate; ``prepare`` then runs on its own thread.
     """
 
     lossless: ClassVar[bool] = True
+    captured: bool = False
 
     def open(self, info: SourceInfo) -> None:
         """Called once, before the first frame, when the source is open."""

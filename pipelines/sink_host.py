@@ -38,7 +38,7 @@ class SinkHost:
         self.sink = sink
         self.name = type(sink).__name__
         self.lagged = 0
-        self.prepares = type(sink).prepare is not Sink.prepare
+        self.prepares = type(sink).prepare is not Sink.prepare and not sink.captured
         self._may_wait = may_wait and sink.lossless
         depth = 1 if not sink.lossless else LOSSLESS_DEPTH if may_wait else LIVE_DEPTH
         self._queue: queue.Queue[Any] = queue.Queue(depth)
@@ -106,7 +106,7 @@ class SinkHost:
             self.sink.open(info)
             while (prepared := self._queue.get()) is not _END:
                 if not self._failed:
-                    self.sink.write(prepared)
+                    self.sink.write(self.sink.prepare(prepared) if self.sink.captured else prepared)
         except Exception as error:
             self._fail(error)
         finally:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from scenescope.models import SourceError
 from scenescope.pipelines.frame import Frame
+
+if TYPE_CHECKING:
+    from scenescope.pipelines.sources.frame_index import FrameIndex
 
 __all__ = ["DeviceFormat", "DeviceInfo", "Source", "SourceInfo"]
 
@@ -88,6 +92,23 @@ class Source(ABC):
             SourceError: it is not ``seekable``.
         """
         raise SourceError(f"{type(self).__name__} cannot go to another time.", permanent=True)
+
+    def read_at(self, index: int, stale: Callable[[], bool] = lambda: False) -> Frame | None:
+        """Picture number ``index`` exactly; the next ``read`` goes on behind it. Only with a :attr:`frame_index`.
+
+        Args:
+            index: from 0; past the end there is None.
+            stale: asked while it takes long; True when the picture is not wanted any more, which gives None.
+
+        Raises:
+            SourceError: the picture cannot be decoded, or this kind of source has no numbers to ask for.
+        """
+        raise SourceError(f"{type(self).__name__} cannot go to a picture by its number.", permanent=True)
+
+    @property
+    def frame_index(self) -> FrameIndex | None:
+        """Times of all pictures of a file, once they are known; None before, and for all else."""
+        return None
 
     @property
     def seekable(self) -> bool:

@@ -1,0 +1,1 @@
+"""Zones, lines and measures: what is counted where."""
