@@ -175,10 +175,24 @@ def run(
         ),
     ],
     pipeline: Pipeline = DEFAULT_PRESET,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for results.jsonl (and annotated.mp4).")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for what is written.")] = None,
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAMES",
+            help="Which results to write, with commas: jsonl, csv, parquet, coco, yolo, voc, mot, cvat.",
+        ),
+    ] = "jsonl",
+    images: Annotated[
+        bool, typer.Option("--images", help="Save the pictures too, in the formats that hold them.")
+    ] = False,
     video: Annotated[bool, typer.Option("--video", help="Write annotated.mp4 too.")] = False,
+    zones: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Zones and lines to count in (YAML or JSON).")
+    ] = None,
+    events: Annotated[bool, typer.Option("--events", help="Write events.jsonl: what happened, and when.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="Write report.html: one page with pictures.")] = False,
     policy: Annotated[
         Policy | None,
         typer.Option(help="Analyse every frame, or the newest there is (live). By default every one of a file."),
@@ -189,30 +203,82 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print one last line of JSON with the counts.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only errors.")] = False,
 ) -> None:
-    """Analyse a source without a window.
+    """Analyse a source without a window; of a folder or a pattern, every file.
 
-    Exit codes: 0 done, 2 bad input or usage, 3 a stage failed for good, 130 interrupted.
+    Exit codes: 0 done, 2 bad input or usage, 3 a stage failed for good or some files did, 130 interrupted.
     """
-    if video and out is None:
-        raise _usage("--video needs a folder to write to.", "Add --out DIR.")
+    chosen = _formats(formats)
+    wanted = {"--video": video, "--events": events, "--report": report, "--images": images}
+    wanted["--format"] = chosen != ("jsonl",)
+    for option in (option for option, on in wanted.items() if on and out is None):
+        raise _usage(f"{option} needs a folder to write to.", "Add --out DIR.")
     if start is not None and end is not None and end <= start:
         raise _usage(f"--end {end:g} is not after --start {start:g}.", "Both are seconds from the beginning.")
+    from scenescope.app.batch import files_of, run_batch
     from scenescope.app.progress import Progress
     from scenescope.app.run import RunRequest
     from scenescope.app.run import run as run_headless
 
-    request = RunRequest(source, pipeline, out, video, policy and policy.value, max_frames, start, end)
+    request = RunRequest(
+        source=source,
+        pipeline=pipeline,
+        out=out,
+        video=video,
+        policy=policy and policy.value,
+        max_frames=max_frames,
+        start_s=start,
+        end_s=end,
+        formats=chosen,
+        images=images,
+        zones=zones,
+        events=events,
+        report=report,
+    )
     interrupted = threading.Event()
     environment = Environment.read()
     take_up_own_stages(environment)
     take_up_models(environment)
+    several = files_of(source)
     with _on_signal(interrupted.set):
-        outcome = run_headless(request, Progress(quiet), interrupted, environment.presets_dir)
+        outcome: Any
+        if several is not None:
+            outcome = run_batch(request, several, Progress(quiet), interrupted, environment.presets_dir)
+        else:
+            outcome = run_headless(request, Progress(quiet), interrupted, environment.presets_dir)
+    summary = outcome.summary()
     if as_json:
-        print(json.dumps(outcome.summary(), ensure_ascii=False))
-    elif not quiet and outcome.frames:
+        print(json.dumps(summary, ensure_ascii=False))
+    elif not quiet and (several is not None or summary["frames"]):
         print(outcome.text())
     raise typer.Exit(outcome.exit_code)
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    from scenescope.app.run_outputs import FORMATS
+
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    for unknown in (name for name in names if name not in FORMATS):
+        raise _usage(f"There is no format '{unknown}'.", f"Choose from {', '.join(FORMATS)}.")
+    if not names:
+        raise _usage("--format names no format.", f"Choose from {', '.join(FORMATS)}.")
+    return names
+
+
+@app.command()
+def probe(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A video file.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tell what is in a video file: streams, rotation, exact frame count, rate, and damage."""
+    from scenescope.pipelines.sources.probe import probe as examine
+
+    report = examine(Path(file))
+    if as_json:
+        _print_json(report.as_dict())
+    else:
+        from scenescope.app.probe_cli import report_text
+
+        print(report_text(report))
 
 
 @contextmanager

@@ -16,9 +16,13 @@ class Progress:
 
     Args:
         quiet: say nothing at all but errors.
+
+    Attributes:
+        errors: what was told by :meth:`error` so far.
     """
 
     def __init__(self, quiet: bool = False) -> None:
+        self.errors: list[str] = []
         self._quiet = quiet
         self._bar: Any = None
         self._task: Any = None
@@ -77,6 +81,7 @@ class Progress:
 
     def error(self, message: str, hint: str = "") -> None:
         """What went wrong; said also when quiet."""
+        self.errors.append(message)
         self._print(f"Error: {message}" + (f"\n  {hint}" if hint else ""))
 
     def end(self) -> None:

@@ -81,6 +81,16 @@ class Environment:
         return self.data_dir / "models"
 
     @property
+    def events_file(self) -> Path:
+        """The log of events and analyses."""
+        return self.data_dir / "events.sqlite"
+
+    @property
+    def index_dir(self) -> Path:
+        """What was learnt of films, to open them faster the next time."""
+        return self.data_dir / "film-index"
+
+    @property
     def stages_dir(self) -> Path:
         """The user's own stage files."""
         return self.config_dir / "stages"

@@ -9,6 +9,8 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 
 from PySide6.QtCore import (
@@ -25,10 +27,14 @@ from PySide6.QtWidgets import QApplication
 from scenescope.app.assistant import Assistant, facts_of
 from scenescope.app.environment import neutralise_opencv_qt, take_up_models
 from scenescope.app.settings import Environment, Settings
+from scenescope.models import SinkError
+from scenescope.models.vision.embedding import ImageEmbedder
 from scenescope.pipelines import STAGES, PipelineSpec, presets
 from scenescope.pipelines.engine import Engine
 from scenescope.pipelines.events import EngineFault
+from scenescope.pipelines.log.store import EventLog
 from scenescope.pipelines.scene import SceneObserver
+from scenescope.pipelines.sources.index_cache import use_index_folder
 from scenescope.pipelines.user_stages import StageFolder
 from scenescope.widgets.assistant_panel import AssistantPanel
 from scenescope.widgets.main_window import MainWindow
@@ -48,6 +54,10 @@ class Desktop:
 
     def __init__(self, spec: PipelineSpec, settings: AnySettings, environment: Environment) -> None:
         downloader, self._put_models_back = take_up_models(environment)
+        use_index_folder(environment.index_dir)
+        self._spare_folder: TemporaryDirectory[str] | None = None
+        self.log, problem = self._open_log(environment.events_file)
+        self._embedder = ImageEmbedder()
         self.observer = SceneObserver()
         self.engine = Engine(spec, sinks=[self.observer])
         self._menu: tuple[str, ...] = ()
@@ -56,12 +66,19 @@ class Desktop:
         self.window = MainWindow(
             self.engine,
             settings,
+            log=self.log,
+            embed=self._embedder.available() or self._embedder.embed,
             assistant_panel=self.panel,
             own_presets=lambda: presets.in_folder(environment.presets_dir),
             data_folder=environment.data_dir,
             stage_folder=StageFolder(environment.stages_dir, STAGES),
             downloader=downloader,
         )
+        if problem is not None:
+            hint = "Events and analyses are kept until the window is closed."
+            self.window.notices.warn(problem.user_message, f"{hint} {problem.hint}".strip())
+        elif self.log.notice:
+            self.window.notices.warn(self.log.notice, "")
         # Read once, here: the assistant answers on other threads, and menus belong to this one.
         self._menu = tuple(
             f"{action.spec.category} > {action.plain_text} ({action.shortcut().toString()})"
@@ -79,9 +96,22 @@ class Desktop:
         self.window.close()
         self.panel.set_conversation(None)
         self.assistant.close()
+        self.log.close()
+        self._embedder.close()
+        use_index_folder(None)
+        if self._spare_folder is not None:
+            self._spare_folder.cleanup()
         self._put_models_back()
         self.window.deleteLater()
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+    def _open_log(self, path: Path) -> tuple[EventLog, SinkError | None]:
+        """The event log; one that lasts as long as the window, and why, where it cannot be kept."""
+        try:
+            return EventLog(path), None
+        except SinkError as error:
+            self._spare_folder = TemporaryDirectory(prefix="scenescope-")
+            return EventLog(Path(self._spare_folder.name) / path.name), error
 
     def _tell(self, fault: EngineFault) -> None:
         """Show a failure that nobody expected; from any thread."""

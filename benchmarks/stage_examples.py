@@ -153,7 +153,23 @@ def dim() -> list[Image]:
     return [np.clip(image * np.array([0.45, 0.62, 0.8]) + 12 + noise, 0, 255).astype(np.uint8)]
 
 
+def cut_film() -> list[Image]:
+    """A photo filmed by a moving camera, then another one."""
+    frames = []
+    for number, name in enumerate(("coffee.png", "chelsea.png")):
+        (image,) = photo(name)()
+        for at in range(20):
+            shift = np.float32([[1.1, 0, -3 * at], [0, 1.1, -2 * at + 10 * number]])
+            frames.append(cv2.warpAffine(image, shift, SIZE_WH, borderMode=cv2.BORDER_REFLECT))
+    return frames
+
+
 DETECT = (("detect", {}),)
+TRACK = (*DETECT, ("track", {}))
+SHAPES = {
+    "zones": [{"name": "wall", "points": [[0.02, 0.09], [0.5, 0.09], [0.5, 0.98], [0.02, 0.98]]}],
+    "lines": [{"name": "gate", "start": [0.72, 0.1], "end": [0.66, 0.95]}],
+}
 ROCKET_REGION = {"points": [[0.05, 0.05], [0.17, 0.05], [0.17, 0.42], [0.05, 0.42]]}
 CAT, COFFEE, ROCKET = photo("chelsea.png"), photo("coffee.png"), photo("rocket.jpg")
 
@@ -180,6 +196,7 @@ EXAMPLES: dict[str, Example] = {
     "camera_motion": Example(shaken),
     "motion": Example(film),
     "optical_flow": Example(shaken),
+    "scene_cuts": Example(cut_film),
     "stabilise": Example(shaken),
     "codes": Example(codes),
     "markers": Example(markers),
@@ -193,6 +210,7 @@ EXAMPLES: dict[str, Example] = {
     "read_text": Example(text),
     "recognise": Example(close_up),
     "track": Example(film, before=DETECT),
+    "zones": Example(film, {"shapes": SHAPES, "heat_map": True}, before=TRACK),
     "track_one": Example(film, {"region": ROCKET_REGION, "name": "rocket"}),
     "backdrop": Example(portrait),
     "cartoon": Example(COFFEE),

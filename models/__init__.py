@@ -18,11 +18,13 @@ from scenescope.models.errors import (
 )
 from scenescope.models.log_events import EventKind, LogEvent, WithEvents
 from scenescope.models.maps import DenseMap
+from scenescope.models.measures import Count, SceneScore, ZoneMeasures
 from scenescope.models.results import Detections, Keypoints, Labels, Masks, ResultBatch, Texts, Tracks
 from scenescope.models.shapes import Markers, OrientedDetections, Shapes
 
 __all__ = [
     "AssistantError",
+    "Count",
     "DenseMap",
     "Detections",
     "DownloadFailed",
@@ -40,6 +42,7 @@ __all__ = [
     "PluginError",
     "ResultBatch",
     "RuntimeMissing",
+    "SceneScore",
     "ScenescopeError",
     "Shapes",
     "SinkError",
@@ -50,4 +53,5 @@ __all__ = [
     "Texts",
     "Tracks",
     "WithEvents",
+    "ZoneMeasures",
 ]

@@ -256,11 +256,15 @@ class Labels(_Classed):
 
 @dataclass(frozen=True, eq=False)
 class Texts(ResultBatch):
-    """Text read in the picture: ``quad_xy`` float32 (N, 4, 2) clockwise from the top left, ``text``, ``confidence``."""
+    """Text read in the picture: ``quad_xy`` float32 (N, 4, 2) clockwise from the top left, ``text``, ``confidence``.
+
+    ``coded`` is True for what QR and bar codes hold, False for writing.
+    """
 
     quad_xy: Float = field(default_factory=lambda: np.empty((0, 4, 2), np.float32), metadata=_PER_OBJECT)
     text: tuple[str, ...] = field(default=(), metadata=_PER_OBJECT)
     confidence: Float = field(default_factory=lambda: np.empty(0, np.float32), metadata=_PER_OBJECT)
+    coded: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "quad_xy", _rows(self.quad_xy, np.float32, 4, 2))

@@ -23,11 +23,14 @@ from scenescope.pipelines.events import (
 )
 from scenescope.pipelines.frame import Frame
 from scenescope.pipelines.host import validated
+from scenescope.pipelines.pace import checked_rate
+from scenescope.pipelines.player import Player
 from scenescope.pipelines.registry import STAGES, Registry
 from scenescope.pipelines.session import Session
 from scenescope.pipelines.sink import Sink
 from scenescope.pipelines.slots import DropPolicy
 from scenescope.pipelines.source import Source
+from scenescope.pipelines.sources.frame_index import FrameIndex
 from scenescope.pipelines.spec import PipelineSpec
 from scenescope.pipelines.stage import Stage
 
@@ -182,19 +185,48 @@ class Engine:
     def resume(self) -> None:
         """Go on; from the start when a played file is at its end."""
         if (session := self._session) is not None:
-            if session.source_state.phase is SourcePhase.ENDED:
-                session.capture.seek(0.0)
             session.capture.pause(False)
 
-    def step(self) -> None:
-        """Show one more frame while paused."""
+    # Moving in a film; a live source does not mind any of these.
+
+    def step(self, frames: int = 1) -> None:
+        """Show the picture that comes ``frames`` after the one shown, before it when negative, while paused."""
         if (session := self._session) is not None:
-            session.capture.step()
+            session.capture.step(frames)
 
     def seek(self, pts_s: float) -> None:
-        """Go on from the first picture at or after ``pts_s`` seconds; does nothing for live sources."""
-        if (session := self._session) is not None:
-            session.capture.seek(pts_s)
+        """Go on from the first picture at or after ``pts_s`` seconds, or show it while paused.
+
+        A newer jump replaces an older one that has not arrived.
+        """
+        if (player := self._player) is not None:
+            player.seek(pts_s)
+
+    def seek_frame(self, index: int) -> None:
+        """Go on from picture ``index``, or show it while paused."""
+        if (player := self._player) is not None:
+            player.seek_frame(index)
+
+    def set_rate(self, rate: float) -> None:
+        """Play 0.1 to 16 times as fast, backwards when negative, which needs a source with a frame index.
+
+        Up to twice as fast every picture is shown, later if it must be; beyond, those are skipped for which the machine
+        has no time, see ``Counts.skipped``.
+
+        Raises:
+            ValueError: it is 0 or not a number.
+        """
+        checked_rate(rate)
+        if (player := self._player) is not None:
+            player.set_rate(rate)
+
+    def set_loop(self, start_s: float | None, end_s: float | None) -> None:
+        """Play the pictures from ``start_s`` to ``end_s``, both included, again and again; two Nones end that.
+
+        One None stands for that end of the film. A jump or a step may leave the loop.
+        """
+        if (player := self._player) is not None:
+            player.set_loop(start_s, end_s)
 
     def stop(self, timeout_s: float = 5.0) -> bool:
         """End everything, from any state; the engine can be started again.
@@ -278,6 +310,27 @@ class Engine:
         """The source as it is."""
         session = self._session
         return session.source_state if session is not None else SourceState(SourcePhase.STOPPED)
+
+    @property
+    def rate(self) -> float:
+        """How fast the film is played, negative backwards; 1 for a live source."""
+        return 1.0 if (player := self._player) is None else player.rate
+
+    @property
+    def loop(self) -> tuple[float, float] | None:
+        """Start and end of the part that is played again and again, in seconds; the end may be infinite."""
+        return None if (player := self._player) is None else player.loop
+
+    @property
+    def frame_index(self) -> FrameIndex | None:
+        """Times of all pictures of the film, once they are known: see ``IndexProgress``."""
+        session = self._session
+        return None if session is None else session.source.frame_index
+
+    @property
+    def _player(self) -> Player | None:
+        session = self._session
+        return None if session is None else session.capture.player
 
     @property
     def stats(self) -> Stats | None:

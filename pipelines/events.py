@@ -160,7 +160,8 @@ class Counts:
     """What became of the pictures since the source opened.
 
     ``captured`` were read; ``superseded`` were replaced by a newer one before analysis; ``analysed`` passed all stages;
-    ``composed`` became a picture for the view; ``sink_lagged`` were missed by a lossy sink.
+    ``composed`` became a picture for the view; ``sink_lagged`` were missed by a lossy sink; ``skipped`` pictures of a
+    film were never read, because it is played faster than they can be.
     """
 
     captured: int = 0
@@ -168,6 +169,7 @@ class Counts:
     analysed: int = 0
     composed: int = 0
     sink_lagged: int = 0
+    skipped: int = 0
 
     @property
     def dropped(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,12 +17,14 @@ from scenescope.pipelines.params import StageParams
 from scenescope.pipelines.registry import Registry
 from scenescope.pipelines.sink import Sink
 from scenescope.pipelines.source import Source, SourceInfo
+from scenescope.pipelines.sources.frame_index import FrameIndex
 from scenescope.pipelines.stage import Stage, StageContext
 
 __all__ = [
     "Boxes",
     "Broken",
     "CollectingSink",
+    "FakeFilm",
     "FakeSource",
     "Gate",
     "InOrder",
@@ -100,6 +103,73 @@ class FakeSource(Source):
 
     def close(self) -> None:
         self.closed += 1
+
+
+class FakeFilm(FakeSource):
+    """A :class:`FakeSource` that can be moved in by numbers once it has been indexed.
+
+    Args:
+        count: frames until the end.
+        rate_hz: frames a second of its own time.
+        key_every: distance of its key frames.
+        bad: numbers that cannot be decoded.
+        may_index: building the index waits for it.
+
+    Attributes:
+        asked: numbers that were asked for with ``read_at``.
+        may_read: ``read_at`` waits for it, or until it is stale.
+        reading: set while ``read_at`` waits.
+    """
+
+    def __init__(
+        self,
+        count: int = 100,
+        rate_hz: float = 100.0,
+        key_every: int = 10,
+        bad: tuple[int, ...] = (),
+        may_index: threading.Event | None = None,
+        **how: Any,
+    ) -> None:
+        super().__init__(count, rate_hz=rate_hz, **how)
+        self.asked: list[int] = []
+        self.may_read = threading.Event()
+        self.may_read.set()
+        self.reading = threading.Event()
+        self._bad = frozenset(bad)
+        self._may_index = may_index
+        self._index: FrameIndex | None = None
+        numbers = np.arange(count)
+        base = Fraction(1, 1000)
+        pts = np.round(numbers * 1000 / rate_hz).astype(np.int64)
+        self._whole = FrameIndex(pts, base, numbers % key_every == 0)
+
+    def read(self) -> Frame | None:
+        while self._next in self._bad:
+            self._next += 1
+        return super().read()
+
+    def read_at(self, index: int, stale: Callable[[], bool] = lambda: False) -> Frame | None:
+        self.asked.append(index)
+        while not self.may_read.wait(0.001):
+            self.reading.set()
+            if stale():
+                return None
+        if index in self._bad:
+            raise SourceError(f"Picture {index} of the fake film is damaged.")
+        self._next = index
+        return self.read()
+
+    def build_index(self, on_progress: Callable[[float], None], cancelled: Callable[[], bool]) -> bool:
+        on_progress(0.5)
+        while self._may_index is not None and not self._may_index.wait(0.001):
+            if cancelled():
+                return False
+        self._index = self._whole
+        return True
+
+    @property
+    def frame_index(self) -> FrameIndex | None:
+        return self._index
 
 
 class CollectingSink(Sink):

@@ -25,10 +25,13 @@ from scenescope.models import (
     Masks,
     OrientedDetections,
     ResultBatch,
+    SceneScore,
     Shapes,
     Texts,
     Tracks,
+    ZoneMeasures,
 )
+from scenescope.pipelines.overlay_zones import paint_heat, paint_scene, paint_zones, tint_zones
 
 __all__ = ["OverlayPainter", "OverlayStyle", "colour_of"]
 
@@ -95,10 +98,13 @@ class OverlayPainter:
         if self.style.masks:
             for _, value in shown:
                 if isinstance(value, DenseMap):
-                    self._map(image, value)
+                    paint_heat(image, value) if value.kind == "heat" else self._map(image, value)
             for _, value in shown:
                 if isinstance(value, Masks):
                     self._masks(image, value)
+            for _, value in shown:
+                if isinstance(value, ZoneMeasures):
+                    tint_zones(image, value, colour_of)
         for name, value in shown:
             strong = emphasised[1] if emphasised and emphasised[0] == name else -1
             if isinstance(value, Tracks) and self.style.trails:
@@ -115,6 +121,11 @@ class OverlayPainter:
                 self._markers(image, value)
             elif isinstance(value, Labels) and self.style.labels:
                 self._labels(image, value)
+            elif isinstance(value, SceneScore) and self.style.labels:
+                paint_scene(self, image, value)
+        for _, value in shown:
+            if isinstance(value, ZoneMeasures):
+                paint_zones(self, image, value, colour_of)
 
     @property
     def _width(self) -> int:
@@ -127,7 +138,7 @@ class OverlayPainter:
         colours = [colour_of(label) for label in labels]
         if self.style.boxes and isinstance(found, OrientedDetections):
             for quad, colour in zip(found.quad_xy, colours, strict=True):
-                self._polyline(image, quad, colour, closed=True)
+                self.outline(image, quad, colour, closed=True)
         elif self.style.boxes:
             for row, ((x1, y1, x2, y2), colour) in enumerate(zip(boxes, colours, strict=True)):
                 width = self._width * (2 if row == strong else 1)
@@ -140,7 +151,7 @@ class OverlayPainter:
             ):
                 identity = f" #{track_id}" if track_id is not None and track_id >= 0 else ""
                 # Two digits of an uncertain number are one too many for the eye, and one less sprite to draw.
-                self._text_above(image, x1, y1, f"{label}{identity} {confidence:.0%}", colour)
+                self.label(image, x1, y1, f"{label}{identity} {confidence:.0%}", colour)
 
     def _trails(self, image: Image, tracks: Tracks) -> None:
         for line, label in zip(tracks.trail, tracks.labels, strict=True):
@@ -183,31 +194,32 @@ class OverlayPainter:
         for quad, text in zip(np.rint(texts.quad_xy).astype(np.int32), texts.text, strict=True):
             cv2.polylines(image, [quad.reshape(-1, 1, 2)], True, PALETTE[1], self._width, cv2.LINE_8)
             if self.style.labels:
-                self._text_above(image, int(quad[0, 0]), int(quad[0, 1]), text, PALETTE[1])
+                self.label(image, int(quad[0, 0]), int(quad[0, 1]), text, PALETTE[1])
 
     def _shapes(self, image: Image, shapes: Shapes) -> None:
         colour = colour_of(shapes.kind)
         for line, caption in zip(shapes.points, shapes.caption, strict=True):
-            self._polyline(image, line, colour, shapes.closed)
+            self.outline(image, line, colour, shapes.closed)
             if shapes.arrow and len(line) > 1:
                 start, end = (np.rint(point).astype(int).tolist() for point in line[-2:])
                 cv2.arrowedLine(image, start, end, colour, self._width, cv2.LINE_8, tipLength=0.3)
             if caption and self.style.labels and len(line):
-                self._text_above(image, int(line[0, 0]), int(line[0, 1]), caption, colour)
+                self.label(image, int(line[0, 0]), int(line[0, 1]), caption, colour)
 
     def _markers(self, image: Image, markers: Markers) -> None:
         for quad, number, away in zip(
             markers.quad_xy, markers.marker_id.tolist(), markers.translation_m[:, 2].tolist(), strict=True
         ):
-            self._polyline(image, quad, PALETTE[1], closed=True)
+            self.outline(image, quad, PALETTE[1], closed=True)
             corner = np.rint(quad[0]).astype(int)
             # The first corner tells which way up the marker is.
             cv2.circle(image, (int(corner[0]), int(corner[1])), 2 * self._width, PALETTE[5], -1)
             if self.style.labels:
                 distance = f" {away:.2f} m" if np.isfinite(away) else ""
-                self._text_above(image, int(corner[0]), int(corner[1]), f"#{number}{distance}", PALETTE[1])
+                self.label(image, int(corner[0]), int(corner[1]), f"#{number}{distance}", PALETTE[1])
 
-    def _polyline(self, image: Image, points: NDArray[np.floating[Any]], colour: Bgr, closed: bool) -> None:
+    def outline(self, image: Image, points: NDArray[np.floating[Any]], colour: Bgr, closed: bool) -> None:
+        """Draw a line through points (n, 2) with a dark border."""
         line = [np.rint(points).astype(np.int32).reshape(-1, 1, 2)]
         cv2.polylines(image, line, closed, _DARK, self._width + 2, cv2.LINE_8)
         cv2.polylines(image, line, closed, colour, self._width, cv2.LINE_8)
@@ -227,9 +239,9 @@ class OverlayPainter:
     def _labels(self, image: Image, labels: Labels) -> None:
         bottom = 0
         for label, confidence in list(zip(labels.labels, labels.confidence.tolist(), strict=True))[:5]:
-            bottom += self._text_above(image, 8, bottom, f"{label} {confidence:.0%}", colour_of(label))
+            bottom += self.label(image, 8, bottom, f"{label} {confidence:.0%}", colour_of(label))
 
-    def _text_above(self, image: Image, x: int, y: int, text: str, colour: Bgr) -> int:
+    def label(self, image: Image, x: int, y: int, text: str, colour: Bgr) -> int:
         """Paste a label so that its lower left corner is at (x, y), moved inside the picture; its height."""
         sprite = self._sprite(text, colour)
         height, width = sprite.shape[:2]

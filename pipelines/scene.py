@@ -26,7 +26,7 @@ from scenescope.pipelines.scene_state import (
 from scenescope.pipelines.sink import Sink
 from scenescope.pipelines.source import SourceInfo
 
-__all__ = ["SceneObserver"]
+__all__ = ["SLOW_SOURCE_HZ", "SceneObserver", "same_place"]
 
 # Bounds of what is remembered, so that a camera can run for weeks.
 MAX_TRACKS = 1000
@@ -90,13 +90,23 @@ class SceneObserver(Sink):
         vanish_s: how long it must be missed to be gone.
         jump_s: a longer gap between two frames, or a step back, is a jump: what was there is forgotten, without
             the claim that it vanished.
+        on_event: called with every event as it becomes certain, on the thread that writes, and with the object's box
+            as fractions of width and height. It must not call back.
     """
 
     lossless: ClassVar[bool] = False
 
-    def __init__(self, *, appear_s: float = 0.5, vanish_s: float = 1.5, jump_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        *,
+        appear_s: float = 0.5,
+        vanish_s: float = 1.5,
+        jump_s: float = 5.0,
+        on_event: Callable[[SceneEvent, Box | None], None] | None = None,
+    ) -> None:
         self._wanted_s = (appear_s, vanish_s)
         self._wanted_jump_s = jump_s
+        self._on_event = on_event
         self._lock = threading.Lock()
         self._listeners: tuple[Callable[[bool], None], ...] = ()
         self._session = 0
@@ -144,6 +154,14 @@ class SceneObserver(Sink):
     def vanish_s(self) -> float:
         """How long an object of the open source must be missed to be gone."""
         return self._vanish_s
+
+    @property
+    def settled_s(self) -> float:
+        """All that happened before this time has been told."""
+        with self._lock:
+            now_s = self._now_s or 0.0
+            open_s = (known.last_s if known.confirmed else known.first_s for known in self._objects.values())
+            return min([now_s, now_s if self._reported_s is None else self._reported_s, *open_s])
 
     @property
     def news(self) -> tuple[int, int, bool]:
@@ -278,7 +296,7 @@ class SceneObserver(Sink):
     def _lost_in_the_same_place(self, known: _Object) -> Key | None:
         for key, other in self._objects.items():
             lost = other.confirmed and other is not known and other.last_s < known.first_s - EPSILON_S
-            if lost and other.label == known.label and _iou(other.xyxy, known.first_xyxy) >= SAME_PLACE_IOU:
+            if lost and other.label == known.label and same_place(other.xyxy, known.first_xyxy):
                 return key
         return None
 
@@ -325,11 +343,13 @@ class SceneObserver(Sink):
         self, kind: SceneEventKind, pts_s: float, frame_index: int, known: _Object, xyxy: Box, was: str = ""
     ) -> None:
         zone = zone_of(*_centre(xyxy))
-        self._append(SceneEvent(kind, pts_s, frame_index, known.label, known.track_id, zone, was))
+        self._append(SceneEvent(kind, pts_s, frame_index, known.label, known.track_id, zone, was), xyxy)
 
-    def _append(self, event: SceneEvent) -> None:
+    def _append(self, event: SceneEvent, xyxy: Box | None = None) -> None:
         self._events.append(event)
         self._event_count += 1
+        if self._on_event is not None:
+            self._on_event(event, xyxy)
 
     def _look_at_colours(self, image: Image, now_s: float, seen: set[Key]) -> None:
         """Name the colour of tracks, each a few times in its life; a picture that a stage has changed shows others."""
@@ -389,8 +409,8 @@ def _centre(box: Box) -> tuple[float, float]:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
-def _iou(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes."""
+def same_place(a: Box, b: Box) -> bool:
+    """Whether two boxes cover each other so far that one object may be in both."""
     shared = max(min(a[2], b[2]) - max(a[0], b[0]), 0.0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0.0)
     total = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
-    return shared / total if total > 0 else 0.0
+    return total > 0 and shared / total >= SAME_PLACE_IOU

@@ -27,6 +27,7 @@ from scenescope.pipelines.flow import Flight, Flow, Step
 from scenescope.pipelines.frame import Frame
 from scenescope.pipelines.host import StageHost
 from scenescope.pipelines.meters import CopyMeter, RateMeter
+from scenescope.pipelines.privacy import hiding_stages
 from scenescope.pipelines.registry import Registry
 from scenescope.pipelines.side_lane import SideLane
 from scenescope.pipelines.sink import Sink
@@ -126,6 +127,7 @@ class Session:
             on_fault=self._publish,
             on_seek=self.flow.intake.clear,
             wait_for=after.wait_ended if after else None,
+            on_index=self._publish if paced and not headless else None,
         )
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
 
@@ -328,14 +330,7 @@ class Session:
             self.flow.preview(self._last_raw)
 
     def _is_guarded(self) -> bool:
-        return any(stage.enabled and self._is_privacy(stage.kind) for stage in self.spec.stages)
-
-    def _is_privacy(self, kind: str) -> bool:
-        try:
-            return self._registry.get(kind).info.privacy
-        except Exception:
-            # A missing plugin is shown on its own row; it cannot be asked what it would have hidden.
-            return False
+        return bool(hiding_stages(self.spec, self._registry))
 
     # Sinks -------------------------------------------------------------------------------------------------------
 
@@ -413,6 +408,7 @@ class Session:
         """What became of the pictures so far."""
         return Counts(
             captured=self.capture.captured,
+            skipped=self.capture.skipped,
             superseded=self.flow.intake.superseded,
             analysed=self._analysed,
             composed=self._display.composed - self._composed_before,

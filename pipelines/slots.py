@@ -108,8 +108,9 @@ class Intake:
             return None
 
     def clear(self) -> None:
-        """Forget what waits, after a seek."""
+        """Let what waits give way, after a seek."""
         with self._lock:
+            self.superseded += len(self._waiting)
             self._waiting.clear()
             self._bytes = 0
             self._space.notify()

@@ -105,6 +105,23 @@ class Source(ABC):
         """
         raise SourceError(f"{type(self).__name__} cannot go to a picture by its number.", permanent=True)
 
+    def build_index(self, on_progress: Callable[[float], None], cancelled: Callable[[], bool]) -> bool:
+        """Learn the times of all pictures of an open file, after which there is a :attr:`frame_index`.
+
+        The one method that may run on a thread of its own beside the one that reads.
+
+        Args:
+            on_progress: told how much is done, 0 to 1.
+            cancelled: asked while it takes long.
+
+        Returns:
+            False when cancelled, and where there is nothing to learn.
+        """
+        return False
+
+    def prepare_before(self, index: int, stale: Callable[[], bool]) -> None:
+        """Use spare time to make pictures before ``index`` quick to read; ends soon once it is ``stale``."""
+
     @property
     def frame_index(self) -> FrameIndex | None:
         """Times of all pictures of a file, once they are known; None before, and for all else."""

@@ -11,7 +11,7 @@ from scenescope.widgets.theme import ThemeChoice
 
 __all__ = ["ACTIONS", "CATEGORIES", "ActionSpec"]
 
-CATEGORIES = ("Source", "Playback", "Pipeline", "Picture", "Window", "Help")
+CATEGORIES = ("Source", "Playback", "Film", "Pipeline", "Picture", "Inspect", "Results", "Window", "Help")
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,40 @@ def _rows() -> Iterator[ActionSpec]:
     yield _row(menu, "play.restart", "&Restart", "Ctrl+F5", "playback.restart", "restart",
                "Show the source from its beginning")
 
+    menu = "Film"
+    yield _row(menu, "film.backwards", "Play &backwards", "Shift+Space", "playback.toggle_backwards",
+               "backwards", "Play towards the beginning, or hold the picture")
+    yield _row(menu, "film.step_back", "Step b&ack", ",", "inspection.film.step", "step-back",
+               "Hold the picture and show the one before", value=-1)
+    yield _row(menu, "film.ten_back", "Ten pictures bac&k", "Shift+,", "inspection.film.step", "ten-back",
+               "Go ten pictures back", value=-10)
+    yield _row(menu, "film.ten_on", "&Ten pictures on", "Shift+.", "inspection.film.step", "ten-forward",
+               "Go ten pictures on", value=10)
+    yield _row(menu, "film.first", "To the &first picture", "Home", "playback.to_first", "to-first",
+               "Go to the first picture")
+    yield _row(menu, "film.last", "To the &last picture", "End", "playback.to_last", "to-last",
+               "Go to the last picture")
+    yield _row(menu, "film.jump", "&Go to...", "Ctrl+G", "inspection.film.ask_where", "jump",
+               "Go to a time, a picture or a percentage")
+    yield _row(menu, "film.faster", "Faste&r", "Ctrl+.", "playback.faster", "faster", "Play at the next higher speed",
+               separated=True)
+    yield _row(menu, "film.slower", "Slo&wer", "Ctrl+,", "playback.slower", "slower", "Play at the next lower speed")
+    yield _row(menu, "film.normal", "&Normal speed", "Ctrl+;", "playback.normal_speed", "",
+               "Play forward as fast as the film is")
+    yield _row(menu, "film.mute", "&Mute", "Ctrl+Alt+M", "inspection.film.set_muted", "muted",
+               "Hear nothing, or as before", checkable=True)
+    yield _row(menu, "film.mark_in", "Mark &in", "[", "inspection.film.mark_in", "mark-in",
+               "The marked part begins with this picture", separated=True)
+    yield _row(menu, "film.mark_out", "Mark &out", "]", "inspection.film.mark_out", "mark-out",
+               "The marked part ends with this picture")
+    yield _row(menu, "film.clear_marks", "&Clear marks", "\\", "inspection.film.clear_marks", "marks-clear",
+               "Take both marks away")
+    yield _row(menu, "film.loop", "Re&peat", "Ctrl+L", "inspection.film.set_looping", "loop",
+               "Repeat the marked part, or the whole film", checkable=True)
+
     menu = "Pipeline"
     yield _row(menu, "edit.undo", "&Undo", "Ctrl+Z", "editor.stack.undo", "undo",
-               "Take back the last change of the pipeline")
+               "Take back the last change of the pipeline, of marks or of zones")
     yield _row(menu, "edit.redo", "&Redo", "Ctrl+Shift+Z", "editor.stack.redo", "redo", "Make the change again")
     yield _row(menu, "stage.add", "&Add stage...", "Ctrl+Shift+A", "stages.ask_add", "add",
                "Add a stage, found by typing", separated=True)
@@ -145,6 +176,56 @@ def _rows() -> Iterator[ActionSpec]:
     yield _row(menu, "zoom.out", "Zoom &out", "Ctrl+-", "viewport.zoom_out", "zoom-out", "Show more of the picture")
     yield _row(menu, "zoom.fit", "Whole &picture", "Ctrl+0", "viewport.zoom_fit", "zoom-fit", "Show the whole picture")
 
+    menu = "Inspect"
+    yield _row(menu, "zones.zone", "Draw &zone", "Ctrl+Alt+Z", "inspection.zones.draw_zone", "draw",
+               "Draw a zone on the picture in which objects are counted")
+    yield _row(menu, "zones.line", "Draw &line", "Ctrl+Alt+L", "inspection.zones.draw_line", "line",
+               "Draw a line on the picture at which crossings are counted")
+    yield _row(menu, "zones.ground", "Mark the &ground", "Ctrl+Alt+G", "inspection.zones.draw_ground", "ground",
+               "Mark a rectangle on the ground by its four corners, to measure speed")
+    yield _row(menu, "zones.edit", "&Edit zones", "Ctrl+Alt+E", "inspection.edit_zones", "edit-zones",
+               "Drag zones and lines on the picture while it runs, or leave them", checkable=True)
+    yield _row(menu, "zones.load", "L&oad zones...", "Ctrl+Alt+I", "inspection.zones.load", "open",
+               "Take zones and lines from a file")
+    yield _row(menu, "zones.save", "&Save zones...", "Ctrl+Alt+J", "inspection.zones.save", "save",
+               "Save zones and lines to a file, also for runs without a window")
+    yield _row(menu, "events.mark", "&Mark this moment", "Ctrl+B", "inspection.timeline.mark", "",
+               "Put a mark with a text of yours at this picture", separated=True)
+    yield _row(menu, "events.next", "&Next event", "Ctrl+Right", "inspection.timeline.next_event", "",
+               "Go to the next event that the filter lets through")
+    yield _row(menu, "events.previous", "&Previous event", "Ctrl+Left", "inspection.timeline.previous_event", "",
+               "Go to the event before")
+    yield _row(menu, "events.search", "&Find event...", "Ctrl+F", "inspection.timeline.search", "search",
+               "Search what happened by its words")
+    yield _row(menu, "events.similar", "Find simila&r", "Ctrl+Alt+F", "inspection.timeline.find_similar", "",
+               "Find objects that look like the chosen one")
+    yield _row(menu, "events.zoom_all", "Sho&w all events", "Ctrl+Alt+0", "inspection.timeline.zoom_all", "zoom-fit",
+               "Show the whole timeline")
+    yield _row(menu, "events.follow", "Follow the f&ilm", "Ctrl+Alt+Y", "inspection.timeline.toggle_follow", "",
+               "Keep the moment that is shown in view on the timeline, or not", checkable=True)
+    yield _row(menu, "events.keep", "&Keep events", "Ctrl+Alt+K", "inspection.keep_events", "",
+               "Write down on this computer what happens, for the timeline and the search, or not", checkable=True)
+
+    menu = "Results"
+    yield _row(menu, "analysis.start", "&Analyse film", "Ctrl+Shift+E", "inspection.analysis.start", "analysis",
+               "Take every picture of the film through the pipeline, and keep what is found")
+    yield _row(menu, "analysis.replay", "S&how analysis", "Ctrl+Alt+V", "inspection.analysis.show_replay", "",
+               "Show the film with what an analysis has found, without running it again")
+    yield _row(menu, "analysis.compare", "&Compare analyses", "Ctrl+Alt+D", "inspection.analysis.compare", "",
+               "Tell where two analyses of a film differ")
+    yield _row(menu, "record.toggle", "&Record", "Ctrl+Alt+R", "inspection.recording.toggle", "record",
+               "Record what is shown, or stop", checkable=True, separated=True)
+    yield _row(menu, "record.save_last", "Save &last seconds", "Ctrl+Alt+S", "inspection.recording.save_last", "replay",
+               "Save what was seen just now as a film")
+    yield _row(menu, "record.options", "Recording &options...", "Ctrl+Alt+Shift+R", "inspection.recording.options", "",
+               "Choose what is recorded, where to, and how many seconds are kept")
+    yield _row(menu, "export.results", "E&xport...", "Ctrl+Alt+X", "inspection.export.show_export", "save",
+               "Write results in the formats of other tools, or clips of events", separated=True)
+    yield _row(menu, "export.report", "Re&port...", "Ctrl+Alt+W", "inspection.export.show_report", "",
+               "Write one page with pictures, counts and plots")
+    yield _row(menu, "export.metrics", "&Judge against ground truth...", "Ctrl+Alt+T", "inspection.export.show_metrics",
+               "", "Compare results with what is true: precision, recall, mAP, MOTA, IDF1")
+
     menu = "Window"
     yield _row(menu, "dock.stages", "&Stages", "F6", "layout_keeper.show_dock", "layers",
                "Show or hide the stages and their parameters", checkable=True)
@@ -152,6 +233,10 @@ def _rows() -> Iterator[ActionSpec]:
                "Show or hide the assistant", checkable=True)
     yield _row(menu, "dock.timing", "&Timing", "F8", "layout_keeper.show_dock", "timing",
                "Show or hide how long each stage takes", checkable=True)
+    yield _row(menu, "dock.events", "E&vents", "F9", "layout_keeper.show_dock", "timeline",
+               "Show or hide the timeline of events and the search", checkable=True)
+    yield _row(menu, "dock.analysis", "A&nalyses", "Shift+F9", "layout_keeper.show_dock", "analysis",
+               "Show or hide the analyses of films", checkable=True)
     yield _row(menu, "window.people", "P&eople...", "Ctrl+Alt+P", "tools.people", "people",
                "Enrol, rename and delete the people that 'Recognise faces' knows", separated=True)
     yield _row(menu, "window.calibrate", "&Calibrate camera...", "Ctrl+Alt+C", "tools.calibrate", "camera",

@@ -15,6 +15,7 @@ from scenescope.pipelines.engine import Engine
 from scenescope.pipelines.events import (
     EngineEvent,
     EngineFault,
+    IndexProgress,
     PipelineChanged,
     SinkFailed,
     SourcePhase,
@@ -53,6 +54,8 @@ class EngineBridge(QObject):
     stats_changed = Signal(object)
     pipeline_changed = Signal(object)
     source_changed = Signal(object)
+    index_progressed = Signal(float)
+    """The times of a film's pictures are being read: how far, 0 to 1."""
     stage_failed = Signal(object)
     sink_failed = Signal(object)
     fault = Signal(object)
@@ -69,6 +72,7 @@ class EngineBridge(QObject):
         self._stats: Stats | None = None
         self._pipeline: PipelineChanged | None = None
         self._source: SourceState | None = None
+        self._indexed: IndexProgress | None = None
         self._failures: deque[EngineEvent] = deque(maxlen=MOST_FAILURES)
         self._calls: deque[Callable[[], None]] = deque()
         self._painted = 0
@@ -98,6 +102,8 @@ class EngineBridge(QObject):
                 self._pipeline = event
             elif isinstance(event, SourceState):
                 self._source = event
+            elif isinstance(event, IndexProgress):
+                self._indexed = event
             elif isinstance(event, StageFailed | SinkFailed | EngineFault):
                 self._failures.append(event)
             else:
@@ -127,6 +133,7 @@ class EngineBridge(QObject):
             if self._closed:
                 return
             source, self._source = self._source, None
+            indexed, self._indexed = self._indexed, None
             pipeline, self._pipeline = self._pipeline, None
             stats, self._stats = self._stats, None
             failures, self._failures = self._failures, deque(maxlen=MOST_FAILURES)
@@ -134,6 +141,8 @@ class EngineBridge(QObject):
         self.wake_ups += 1
         if source is not None:
             self.source_changed.emit(source)
+        if indexed is not None:
+            self.index_progressed.emit(indexed.done)
         if pipeline is not None:
             self.pipeline_changed.emit(pipeline)
         for event in failures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import Signal
@@ -9,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from scenescope.widgets.param_fields import ParamField
 
-__all__ = ["FieldEditor"]
+__all__ = ["DrawnEditor", "FieldEditor"]
 
 
 class FieldEditor(QWidget):
@@ -39,3 +40,17 @@ class FieldEditor(QWidget):
         self.row.addWidget(widget, stretch)
         if self.focusProxy() is None:
             self.setFocusProxy(widget)
+
+
+class DrawnEditor(FieldEditor):
+    """Base of editors whose value is drawn on the picture.
+
+    ``draw_requested(is_line, points)`` asks for a line or a polygon, beginning with these points (fractions of width
+    and height); the answer comes to :meth:`take_drawing`.
+    """
+
+    draw_requested = Signal(bool, object)
+
+    def take_drawing(self, points: Sequence[tuple[float, float]] | None) -> None:
+        """The drawing is finished; None when it was given up."""
+        raise NotImplementedError

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -20,9 +20,10 @@ from PySide6.QtWidgets import (
 )
 from typing_extensions import override
 
-from scenescope.widgets.field_editor import FieldEditor
+from scenescope.widgets.field_editor import DrawnEditor, FieldEditor
 from scenescope.widgets.param_fields import FieldKind, ParamField
 from scenescope.widgets.text_editors import FileEditor, NamesEditor, TextEditor, YamlEditor
+from scenescope.widgets.zones_editor import ZonesEditor
 
 __all__ = ["FieldEditor", "make_editor"]
 
@@ -192,11 +193,8 @@ class ChoiceEditor(FieldEditor):
         self.edited.emit(self.combo.itemData(index), None)
 
 
-class ShapeEditor(FieldEditor):
+class ShapeEditor(DrawnEditor):
     """A region or a line: drawn on the picture, shown here as a sentence."""
-
-    draw_requested = Signal(object)
-    """The points to begin with, fractions of width and height."""
 
     def __init__(self, field: ParamField, parent: QWidget | None = None) -> None:
         super().__init__(field, parent)
@@ -232,8 +230,8 @@ class ShapeEditor(FieldEditor):
             self.state.setText(f"{len(self._points)} corners" if self._points else "whole picture")
         self.clear.setEnabled(bool(self._points))
 
+    @override
     def take_drawing(self, points: Sequence[tuple[float, float]] | None) -> None:
-        """The drawing is finished; None when it was given up."""
         self.draw.setChecked(False)
         if points is None:
             return
@@ -246,7 +244,7 @@ class ShapeEditor(FieldEditor):
     @Slot()
     def _draw(self) -> None:
         self.draw.setChecked(True)
-        self.draw_requested.emit(self._points)
+        self.draw_requested.emit(self.is_line, self._points)
 
     @Slot()
     def _clear(self) -> None:
@@ -310,6 +308,7 @@ _EDITORS: dict[FieldKind, type[FieldEditor]] = {
     FieldKind.LINE: ShapeEditor,
     FieldKind.FILE: FileEditor,
     FieldKind.YAML: YamlEditor,
+    FieldKind.ZONES: ZonesEditor,
 }
 
 

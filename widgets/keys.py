@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, Qt, Slot
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QApplication, QComboBox, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QApplication,
+    QComboBox,
+    QWidget,
+)
 from typing_extensions import override
 
 __all__ = ["KeyGuard"]
 
-_NEEDS_KEYS = (QAbstractButton, QAbstractItemView, QComboBox)
+_MOVES_WITHIN = (QAbstractItemView, QAbstractSlider, QComboBox)
+_NEEDS_KEYS = (QAbstractButton, *_MOVES_WITHIN)
 
 
 class KeyGuard(QObject):
@@ -36,9 +44,17 @@ class KeyGuard(QObject):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
             plain = not event.modifiers() & ~Qt.KeyboardModifier.ShiftModifier
-            # A button wants Space only; a list also finds its rows by their first letter.
-            wanted = event.key() == Qt.Key.Key_Space or (event.text().isprintable() and event.text())
-            if plain and (wanted if not isinstance(watched, QAbstractButton) else event.key() == Qt.Key.Key_Space):
+            if plain and self._wants(watched, event):
                 event.accept()
                 return True
         return super().eventFilter(watched, event)
+
+    @staticmethod
+    def _wants(watched: QObject, event: QKeyEvent) -> bool:
+        """A button wants Space only; what one moves within has two ends; a list finds its rows by their letters."""
+        if isinstance(watched, _MOVES_WITHIN) and event.key() in (Qt.Key.Key_Home, Qt.Key.Key_End):
+            return True
+        if isinstance(watched, QAbstractSlider):
+            return False
+        letters = bool(event.text()) and event.text().isprintable() and not isinstance(watched, QAbstractButton)
+        return event.key() == Qt.Key.Key_Space or letters

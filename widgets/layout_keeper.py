@@ -12,10 +12,11 @@ __all__ = ["LayoutKeeper"]
 
 GEOMETRY_KEY = "window.geometry"
 STATE_KEY = "window.state"
-VERSION = 1
+VERSION = 2
+"""Counted up when docks are added or renamed, so that an old state is not forced upon new docks."""
 DOCK_WIDTH = 320
-UPPER_HEIGHT, LOWER_HEIGHT = 560, 190
-"""Counted up when docks are renamed, so that an old state is not forced upon new docks."""
+UPPER_HEIGHT, LOWER_HEIGHT, BOTTOM_HEIGHT = 560, 190, 250
+BOTTOM = Qt.DockWidgetArea.BottomDockWidgetArea
 
 
 class LayoutKeeper(QObject):
@@ -29,6 +30,7 @@ class LayoutKeeper(QObject):
         self._presenting: tuple[QByteArray, bool] | None = None
         self._hidden: list[QWidget] = []
         self._shipped: QByteArray | None = None
+        self._sized: set[str] = set()
         self.docks: dict[str, QDockWidget] = {}
 
     def add(self, name: str, title: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
@@ -37,7 +39,7 @@ class LayoutKeeper(QObject):
         dock.setObjectName(name)
         dock.setAccessibleName(title)
         dock.setWidget(content)
-        dock.setAllowedAreas(Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea)
+        dock.setAllowedAreas(Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea | BOTTOM)
         self._window.addDockWidget(area, dock)
         dock.visibilityChanged.connect(self._check)
         self.docks[name] = dock
@@ -83,10 +85,15 @@ class LayoutKeeper(QObject):
     def show_dock(self, name: str, on: bool) -> None:
         """Show or hide a dock."""
         dock = self.docks.get(name)
-        if dock is not None:
-            dock.setVisible(on)
-            if on:
-                dock.raise_()
+        if dock is None:
+            return
+        dock.setVisible(on)
+        if on:
+            dock.raise_()
+        if on and name not in self._sized and self._window.dockWidgetArea(dock) is BOTTOM:
+            # It takes half the window otherwise, since it could show more than there is room for.
+            self._sized.add(name)
+            self._window.resizeDocks([dock], [BOTTOM_HEIGHT], Qt.Orientation.Vertical)
 
     @Slot()
     def _check(self) -> None:

@@ -17,16 +17,20 @@ from scenescope.pipelines import STAGES, Source, Stage
 from scenescope.pipelines.display import DisplayMode
 from scenescope.pipelines.engine import Engine
 from scenescope.pipelines.events import PipelineChanged, SourcePhase, SourceState, Stats
+from scenescope.pipelines.log.store import EventLog
+from scenescope.pipelines.log.tracks import Embed
 from scenescope.pipelines.presets import Preset
 from scenescope.pipelines.registry import Registry
 from scenescope.pipelines.sources.open import open_source as open_source_by_text
 from scenescope.pipelines.user_stages import StageFolder
+from scenescope.widgets.action_states import ActionStates
 from scenescope.widgets.actions import ActionSet
 from scenescope.widgets.add_models import AddModels
 from scenescope.widgets.bridge import EngineBridge
 from scenescope.widgets.help_commands import HelpCommands
 from scenescope.widgets.history import PipelineEditor
 from scenescope.widgets.icons import icon
+from scenescope.widgets.inspection import Inspection
 from scenescope.widgets.keys import KeyGuard
 from scenescope.widgets.layout_keeper import LayoutKeeper
 from scenescope.widgets.menus import ModeCombo, PresetMenu, fill_menu_bar, make_toolbar
@@ -63,6 +67,8 @@ class MainWindow(QMainWindow):
     Args:
         engine: not started, or running. The window stops it when it closes.
         settings: what is remembered between runs.
+        log: where events and analyses are kept; closed by whoever made it, after the window.
+        embed: tells how objects look, for "find similar", or says why it cannot be told.
         assistant_panel: shown in a dock of its own. Of ``seek_requested(float)``, ``track_selected(int)`` and the
             actions ``pause_action``, ``clear_action`` and ``ask_action`` it uses those that there are.
         camera_lister: gives the cameras that are connected now. Called first in the GUI thread, when a camera is asked
@@ -80,6 +86,8 @@ class MainWindow(QMainWindow):
         engine: Engine,
         settings: Settings | None = None,
         *,
+        log: EventLog,
+        embed: Embed | str = "No network for pictures is installed.",
         assistant_panel: QWidget | None = None,
         camera_lister: CameraLister | None = None,
         open_source: Callable[..., Source] = open_source_by_text,
@@ -131,8 +139,11 @@ class MainWindow(QMainWindow):
         )
         self.preset_menu = PresetMenu(self.files, self)
         self.mode_combo = ModeCombo(self.actions_)
+        self.states = ActionStates(self.actions_, self.editor, self.stages, self.playback, self.theme, self)
+        self.inspection = Inspection(self, log, registry, embed)
         self._lay_out(more)
         self._connect()
+        self.inspection.connect_parts()
         self._key_guard = KeyGuard(app, self)
         self.theme.changed.connect(self._tint)
         self._tint()
@@ -157,7 +168,6 @@ class MainWindow(QMainWindow):
         column.addWidget(self.object_info)
         column.addWidget(self.playback_bar)
         self.setCentralWidget(centre)
-        self.playback_bar.add_actions(actions.of("play.pause", "play.step", "play.restart", "play.stop"))
         self.viewport.empty.add_actions(actions.of("source.demo", "source.camera", "source.file"))
         self.stages.add_actions(
             actions.of("stage.add", "stage.duplicate", "stage.remove", "stage.up", "stage.down", "stage.retry")
@@ -168,6 +178,7 @@ class MainWindow(QMainWindow):
         if self.assistant_panel is not None:
             keeper.add("assistant", "Assistant", self.assistant_panel, right)
         keeper.add("timing", "Timing", self.timing, right)
+        self.inspection.lay_out()
         actions["dock.assistant"].setEnabled(self.assistant_panel is not None)
         fill_menu_bar(self, actions, self.preset_menu, more)
         self.toolbar = make_toolbar(self, actions, self.source_menu, self.preset_menu, self.mode_combo)
@@ -200,12 +211,12 @@ class MainWindow(QMainWindow):
         self.stages.draw_requested.connect(self._draw)
         self.models.changed.connect(self.stages.models_changed)
         self.add_models.told.connect(notices.inform)
-        self.stages.choice_changed.connect(self._update_actions)
+        self.stages.choice_changed.connect(self.states.update)
         self.source_menu.chosen.connect(self.sources.open_listed)
         notices.retry_wished.connect(self._retry)
         notices.source_wished.connect(self.playback.start)
         notices.file_wished.connect(self.sources.choose_file)
-        self.editor.stack.indexChanged.connect(self._update_actions)
+        self.editor.stack.indexChanged.connect(self.states.update)
         panel = self.assistant_panel
         if (seek := getattr(panel, "seek_requested", None)) is not None:
             seek.connect(self.playback.seek)
@@ -315,7 +326,7 @@ class MainWindow(QMainWindow):
         spec = self.engine.spec
         self.stages.show_pipeline(spec, change.stages)
         self.status.show_devices(spec, change.stages, self.engine.running)
-        self._update_actions()
+        self.states.update()
 
     @Slot(object)
     def _show_source(self, state: SourceState) -> None:
@@ -335,7 +346,7 @@ class MainWindow(QMainWindow):
             self._forget_picture()
             # The stages were closed with the source, of which nothing else tells.
             self._show_pipeline_again()
-        self._update_actions()
+        self.states.update()
 
     @Slot()
     def _source_replaced(self) -> None:
@@ -351,41 +362,6 @@ class MainWindow(QMainWindow):
         self.status.show_stats(None, self.bridge.painted())
         self.status.show_overlay(None)
 
-    # Actions -----------------------------------------------------------------------------------------------------
-
-    @Slot()
-    def _update_actions(self) -> None:
-        if self._closed:
-            return
-        actions, stack = self.actions_, self.editor.stack
-        row = self.stages.model.row_of(self.stages.current_id)
-        rows = self.stages.model.rows
-        info = self.engine.source_state.info
-        film = bool(info and not info.live)
-        phase = self.playback.phase
-        for action_id, on in {
-            "edit.undo": stack.canUndo(),
-            "edit.redo": stack.canRedo(),
-            "stage.remove": row >= 0,
-            "stage.duplicate": row >= 0,
-            "stage.toggle": row >= 0,
-            "stage.up": row > 0,
-            "stage.down": 0 <= row < len(rows) - 1,
-            "stage.retry": row >= 0 and rows[row].can_retry,
-            "play.stop": self.playback.active,
-            "play.step": self.playback.active,
-            "play.restart": self.playback.source is not None,
-            "play.back": film,
-            "play.forward": film,
-        }.items():
-            actions[action_id].setEnabled(on)
-        actions["edit.undo"].setText(f"&Undo {_lower(stack.undoText())}".strip())
-        actions["edit.redo"].setText(f"&Redo {_lower(stack.redoText())}".strip())
-        held = phase in (SourcePhase.PAUSED, SourcePhase.ENDED, SourcePhase.STOPPED, SourcePhase.FAILED)
-        colours = self.theme.colours
-        sign = icon("play" if held else "pause", QColor(colours.text), QColor(colours.faint))
-        actions["play.pause"].setIcon(sign)
-
     @Slot()
     def _tint(self) -> None:
         colours = self.theme.colours
@@ -396,7 +372,7 @@ class MainWindow(QMainWindow):
             if sign := button.property("sign"):
                 button.setIcon(icon(sign, QColor(colours.text)))
                 button.setIconSize(QSize(16, 16))
-        self._update_actions()
+        self.states.update()
 
     # Qt ----------------------------------------------------------------------------------------------------------
 
@@ -428,18 +404,15 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         if not self._closed:
             self._closed = True
+            self.states.close()
             self.layout_keeper.save()
-            for part in (self.stage_files, self.tools, self.models, self.add_models):
+            for part in (self.inspection, self.stage_files, self.tools, self.models, self.add_models):
                 part.close()
             self.bridge.close()
             self.engine.stop(STOP_WITHIN_S)
             self.snapshots.close()
             self.theme.close()
         super().closeEvent(event)
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
 
 
 def _remembered(settings: Settings, key: str, default: Choice) -> Choice:

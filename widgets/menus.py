@@ -110,7 +110,7 @@ def make_toolbar(
     bar.addSeparator()
     bar.addActions(actions.of("edit.undo", "edit.redo"))
     bar.addSeparator()
-    bar.addActions(actions.of("snapshot.save", "zoom.out", "zoom.fit", "zoom.in", "window.present"))
+    bar.addActions(actions.of("snapshot.save", "record.toggle", "zoom.out", "zoom.fit", "zoom.in", "window.present"))
     space = QWidget()
     space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
     bar.addWidget(space)

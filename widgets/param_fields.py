@@ -20,6 +20,7 @@ from scenescope.models.vision.devices import devices
 from scenescope.pipelines import Line, ModelOf, Region
 from scenescope.pipelines.params import LAST, DeviceChoice, FileChoice
 from scenescope.pipelines.stage import params_problem
+from scenescope.pipelines.zones.model import ZoneSet
 
 __all__ = ["FieldKind", "ParamField", "checked", "describe", "json_values", "title_of"]
 
@@ -52,6 +53,7 @@ class FieldKind(StrEnum):
     REGION = "region"
     LINE = "line"
     FILE = "file"
+    ZONES = "zones"
     YAML = "yaml"
 
 
@@ -201,6 +203,7 @@ def _kind(annotation: Any) -> tuple[FieldKind, Choices]:
         (Path, FieldKind.FILE),
         (Region, FieldKind.REGION),
         (Line, FieldKind.LINE),
+        (ZoneSet, FieldKind.ZONES),
     ):
         if issubclass(annotation, base):
             return kind, ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import yaml
@@ -10,8 +11,8 @@ from PySide6.QtCore import QSize, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QToolButton, QVBoxLayout, QWidget
 
 from scenescope.pipelines import StageParams
-from scenescope.widgets.field_editor import FieldEditor
-from scenescope.widgets.field_editors import OptionalEditor, ShapeEditor, make_editor
+from scenescope.widgets.field_editor import DrawnEditor, FieldEditor
+from scenescope.widgets.field_editors import OptionalEditor, make_editor
 from scenescope.widgets.icons import icon
 from scenescope.widgets.param_fields import FieldKind, ParamField, checked, describe, json_values
 from scenescope.widgets.text_editors import NamesEditor
@@ -111,8 +112,8 @@ class ParamsForm(QWidget):
         for field in describe(params):
             row = FieldRow(field, self)
             row.edited.connect(self._edited)
-            if isinstance(row.inner, ShapeEditor):
-                row.inner.draw_requested.connect(self._draw)
+            if isinstance(row.inner, DrawnEditor):
+                row.inner.draw_requested.connect(partial(self.draw_requested.emit, field.name))
             self.rows[field.name] = row
             column.addWidget(row)
         if not self.rows:
@@ -136,7 +137,7 @@ class ParamsForm(QWidget):
     def take_drawing(self, name: str, points: Sequence[tuple[float, float]] | None) -> None:
         """A drawing that was asked for is finished, or given up (None)."""
         inner = self.rows[name].inner
-        if isinstance(inner, ShapeEditor):
+        if isinstance(inner, DrawnEditor):
             inner.take_drawing(points)
 
     def refresh_icons(self) -> None:
@@ -154,12 +155,6 @@ class ParamsForm(QWidget):
         self._given[name] = stored
         row.reset.setVisible(stored != row.field.default)
         self.edited.emit(name, stored, gesture)
-
-    @Slot(object)
-    def _draw(self, points: Any) -> None:
-        editor = self.sender()
-        assert isinstance(editor, ShapeEditor)
-        self.draw_requested.emit(editor.field.name, editor.is_line, points)
 
 
 class UnknownForm(QWidget):

@@ -28,6 +28,7 @@ from scenescope.widgets.picking import best_match, in_order, object_at
 from scenescope.widgets.theme import colours_of
 from scenescope.widgets.view_geometry import ViewGeometry
 from scenescope.widgets.viewport_paint import Badge, paint_drawing
+from scenescope.widgets.zone_layer import ZoneLayer
 from scenescope.widgets.zoom import Zoom
 
 __all__ = ["Viewport", "object_sentence"]
@@ -68,6 +69,7 @@ class Viewport(QWidget):
         self.style_wish = OverlayStyle()
         self.zoom = Zoom()
         self.drawing: Drawing | None = None
+        self.layer: ZoneLayer | None = None
         self.place: ViewGeometry | None = None
         self._image: QImage | None = None
         self._cursor: QPointF | None = None
@@ -137,6 +139,8 @@ class Viewport(QWidget):
             cursor = place.from_fraction(self.drawing.cursor) if self.drawing.cursor else None
             paint_drawing(painter, self.drawing, points, cursor, QRectF(self.rect()))
         else:
+            if self.layer is not None and self.layer.active:
+                self.layer.paint(painter, place)
             self._badge.paint(painter, target, self.devicePixelRatioF(), self.font())
         painter.end()
         if self._on_painted is not None:

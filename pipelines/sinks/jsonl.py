@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedWriter
 from pathlib import Path
 from typing import Any
 
-from scenescope.models import Detections, SinkError, Tracks
+from scenescope.models import Detections, ResultBatch, SinkError, Tracks
 from scenescope.pipelines.frame import Frame
 from scenescope.pipelines.sink import Sink
 from scenescope.pipelines.source import SourceInfo
 
-__all__ = ["FoundObject", "JsonLines", "found_objects"]
+__all__ = ["FoundObject", "JsonLines", "found_in", "found_objects", "result_line"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,15 @@ def found_objects(frame: Frame) -> Iterator[FoundObject]:
     Where a tracker has followed a detector, its rows stand for the detector's. What a slow stage found in an earlier
     picture is not repeated.
     """
-    results = [(name, entry) for name, entry in frame.in_source_pixels() if entry.stamp.index == frame.index]
-    followed = {entry.value.follows for _, entry in results if isinstance(entry.value, Tracks)}
-    for name, entry in results:
-        value = entry.value
+    yield from found_in(
+        [(name, entry.value) for name, entry in frame.in_source_pixels() if entry.stamp.index == frame.index]
+    )
+
+
+def found_in(results: Sequence[tuple[str, ResultBatch]]) -> Iterator[FoundObject]:
+    """Every object among the results of one picture, which are in pixels of the source; see :func:`found_objects`."""
+    followed = {value.follows for _, value in results if isinstance(value, Tracks)}
+    for name, value in results:
         if name in followed or not isinstance(value, Detections):
             continue
         track_ids = value.track_id.tolist() if isinstance(value, Tracks) else [-1] * len(value)
@@ -49,6 +54,24 @@ def found_objects(frame: Frame) -> Iterator[FoundObject]:
             value.labels, value.confidence.tolist(), value.xyxy.tolist(), track_ids, strict=True
         ):
             yield FoundObject(name, label, confidence, (x1, y1, x2, y2), track_id if track_id >= 0 else None)
+
+
+def result_line(frame: Frame) -> bytes:
+    """A frame's line of :class:`JsonLines`, with its end."""
+    line = {
+        "frame": frame.index,
+        "pts_s": round(frame.pts_s, 6),
+        "detections": [
+            {
+                "label": found.label,
+                "confidence": round(found.confidence, 4),
+                "xyxy": [round(value, 2) for value in found.xyxy],
+                "track_id": found.track_id,
+            }
+            for found in found_objects(frame)
+        ],
+    }
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 class JsonLines(Sink):
@@ -84,20 +107,7 @@ class JsonLines(Sink):
 
     def prepare(self, frame: Frame) -> bytes:
         """The frame's line."""
-        line = {
-            "frame": frame.index,
-            "pts_s": round(frame.pts_s, 6),
-            "detections": [
-                {
-                    "label": found.label,
-                    "confidence": round(found.confidence, 4),
-                    "xyxy": [round(value, 2) for value in found.xyxy],
-                    "track_id": found.track_id,
-                }
-                for found in found_objects(frame)
-            ],
-        }
-        return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        return result_line(frame)
 
     def write(self, prepared: Any) -> None:
         """Append a line.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
 from typing import NamedTuple
 
 import av
@@ -11,10 +12,16 @@ import numpy as np
 from av.sidedata.sidedata import Type
 from numpy.typing import NDArray
 
-__all__ = ["Orientation", "PictureConverter", "codec_detail", "orientation_of", "pick_video_stream"]
+__all__ = ["Orientation", "PictureConverter", "codec_detail", "orientation_of", "pick_video_stream", "square_size_wh"]
 
 TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})
 """FFmpeg shows text files as pictures of letters; nobody means that by a video."""
+
+WIDEST_PIXEL = 4.0
+"""Pixels further from square than this are a mistake of the file."""
+
+LEAST_STRETCH = 0.01
+"""Pixels that are square up to this are shown as stored: nobody sees it, and nothing is blurred."""
 
 
 class Orientation(NamedTuple):
@@ -52,10 +59,17 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
 
 
 class PictureConverter:
-    """Turns decoded pictures into upright uint8 (H, W, 3) BGR arrays, with one reformatter kept for all of them."""
+    """Turns decoded pictures into upright uint8 (H, W, 3) BGR arrays, with one reformatter kept for all of them.
 
-    def __init__(self) -> None:
+    Args:
+        pixel_aspect: width of a stored pixel over its height. Where it is not 1, pictures are made larger in one
+            direction, so that all their detail stays and circles are round; None and nonsense count as 1.
+    """
+
+    def __init__(self, pixel_aspect: Fraction | None = None) -> None:
         self._reformatter = av.video.reformatter.VideoReformatter()
+        aspect = float(pixel_aspect or 1)
+        self._pixel_aspect = aspect if WIDEST_PIXEL >= aspect >= 1 / WIDEST_PIXEL else 1.0
         self._orientation: Orientation | None = None
 
     def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
@@ -63,8 +77,17 @@ class PictureConverter:
         if self._orientation is None:
             self._orientation = orientation_of(frame)
         # One thread: more of them cost more than they gain, and the cores belong to the stages.
-        stored = self._reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
-        return np.ascontiguousarray(self._orientation.apply(np.asarray(stored, np.uint8)))
+        stored = np.asarray(self._reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray(), np.uint8)
+        if abs(self._pixel_aspect - 1) > LEAST_STRETCH:
+            stored = np.asarray(cv2.resize(stored, square_size_wh(frame.width, frame.height, self._pixel_aspect)))
+        return np.ascontiguousarray(self._orientation.apply(stored))
+
+
+def square_size_wh(width: int, height: int, pixel_aspect: float) -> tuple[int, int]:
+    """Size of a picture once its pixels are square; one side stays as it is, the other grows."""
+    if pixel_aspect >= 1:
+        return round(width * pixel_aspect), height
+    return width, round(height / pixel_aspect)
 
 
 def pick_video_stream(container: av.container.InputContainer) -> av.VideoStream | None:

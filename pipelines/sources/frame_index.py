@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from math import ceil
 
 import numpy as np
@@ -49,6 +50,21 @@ class FrameIndex:
         """Number of the picture that is on the screen at a time: the last one at or before it, 0 before the first."""
         ticks = int(Fraction(pts_s) / self.time_base + SLACK_TICKS)
         return max(int(np.searchsorted(self.pts, ticks, side="right")) - 1, 0)
+
+    @cached_property
+    def key_numbers(self) -> NDArray[np.int64]:
+        """Numbers of the pictures with which decoding can begin, int64, ascending."""
+        return np.flatnonzero(self.is_key)
+
+    def key_before(self, index: int) -> int:
+        """Number of the last key frame at or before a picture; 0 when there is none."""
+        at = int(np.searchsorted(self.key_numbers, index, side="right"))
+        return int(self.key_numbers[at - 1]) if at else 0
+
+    def key_after(self, index: int) -> int:
+        """Number of the first key frame after a picture; ``len`` when there is none."""
+        at = int(np.searchsorted(self.key_numbers, index, side="right"))
+        return int(self.key_numbers[at]) if at < len(self.key_numbers) else len(self)
 
     @property
     def duration_s(self) -> float:

@@ -14,7 +14,13 @@ from scenescope.pipelines.registry import SOURCES
 from scenescope.pipelines.source import Source
 from scenescope.pipelines.sources.images import IMAGE_SUFFIXES
 
-__all__ = ["open_source"]
+__all__ = ["VIDEO_SUFFIXES", "open_source"]
+
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m2v", ".ts", ".mts", ".m2ts", ".wmv", ".asf"}
+    | {".flv", ".ogv", ".3gp", ".mxf", ".gif", ".vob", ".y4m", ".h264", ".264", ".h265", ".hevc", ".dv"}
+)
+"""Endings, in lower case, by which the videos of a folder are known; a file that is named may have any."""
 
 HINT = "Give a video or image file, a folder, an address such as rtsp://host/path, 'webcam', or 'demo'."
 

@@ -5,62 +5,63 @@ from __future__ import annotations
 import os
 import threading
 import time
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable
 from fractions import Fraction
-from math import ceil
 from pathlib import Path
-
-import av
 
 from scenescope.models import SourceError
 from scenescope.pipelines.frame import Frame
 from scenescope.pipelines.source import Source, SourceInfo
-from scenescope.pipelines.sources._extent import begins_like_mp4, is_cut_short
-from scenescope.pipelines.sources._pyav import PictureConverter, codec_detail, pick_video_stream
+from scenescope.pipelines.sources import index_cache
+from scenescope.pipelines.sources._decoder import PLAYABLE_HINT, Decoder, check_file, never, open_video, video_error
+from scenescope.pipelines.sources._picture_cache import Numbered, PictureCache, cache_bytes
+from scenescope.pipelines.sources._pyav import PictureConverter, codec_detail
+from scenescope.pipelines.sources._reader import PictureReader
 from scenescope.pipelines.sources._timeline import Timeline, survey
+from scenescope.pipelines.sources.frame_index import FrameIndex
 
 __all__ = ["VideoFile"]
-
-PLAYABLE_HINT = "Check that it plays in a video player, or convert it to MP4 (H.264)."
 
 
 class VideoFile(Source):
     """A video file, decoded with PyAV (FFmpeg); sound is ignored.
 
     ``index`` counts the file's pictures from 0, also after a seek and with ``start_s``; ``pts_s`` is the presentation
-    time, 0.0 for the first picture. In a damaged file the index after a seek counts pictures that cannot be decoded.
+    time, 0.0 for the first picture. Once the file is indexed, pictures that cannot be decoded keep their numbers.
+    Pictures are shown as the file asks for: upright, and with square pixels, an anamorphic one made larger in one
+    direction. Interlaced pictures are shown as stored, both fields woven together.
 
     Args:
         path: the file.
         start_s: begin with the first picture at or after this time.
         end_s: end before the first picture at or after this time.
+        keep_bytes: most memory for decoded pictures that are kept for steps back, once the file is indexed; by default
+            384 MB, on small machines a twentieth of the memory.
 
     Attributes:
         time_base: seconds per tick of the file's clock, known once it is open: ``round(frame.pts_s / time_base)`` is
             exact, so a writer can keep the times of the original.
     """
 
-    def __init__(self, path: str | os.PathLike[str], start_s: float | None = None, end_s: float | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        start_s: float | None = None,
+        end_s: float | None = None,
+        keep_bytes: int | None = None,
+    ) -> None:
         self.path = Path(path)
         self.start_s = start_s
         self.end_s = end_s
         self.time_base = Fraction(1, 1000)
+        self._keep_bytes = keep_bytes
         self._interrupted = threading.Event()
-        self._container: av.container.InputContainer | None = None
-        self._stream: av.VideoStream
+        self._reader: PictureReader | None = None
         self._convert = PictureConverter()
-        self._pictures: Iterator[av.VideoFrame] = iter(())
-        self._held: av.VideoFrame | None = None
-        self._timeline: Timeline | None = None
-        self._origin = 0
-        self._step = 1
-        self._next_index = 0
-        self._last_ticks = -1
+        self._held: Numbered | None = None
+        self._next_number: int | None = 0
+        self._last_ticks = 0
         self._frame_count: int | None = None
-        self._cut_short = False
-        self._newest_pts = 0
-        self._unreadable = False
 
     def open(self) -> SourceInfo:
         """Open the file and decode its first picture.
@@ -70,19 +71,28 @@ class VideoFile(Source):
         """
         self._interrupted.clear()
         self.close()
-        self._check_file()
-        self._restart()
-        stream = self._stream
-        assert self._held is not None
-        size_wh = self._convert(self._held).shape[1::-1]
+        check_file(self.path)
+        decoder = Decoder(self.path, self._interrupted.is_set)
+        self._reader = PictureReader(decoder)
+        self._held = self._reader.next()
+        if self._held is None:
+            if self._interrupted.is_set():
+                raise SourceError(f"Opening {self.path.name} was interrupted.", hint="Open it again.")
+            reason = "has a video track, but no picture in it can be decoded"
+            raise video_error(self.path, reason, PLAYABLE_HINT)
+        stream = decoder.stream
+        self.time_base = decoder.time_base
+        self._next_number, self._last_ticks = 0, 0
+        self._convert = PictureConverter(stream.sample_aspect_ratio)
+        size_wh = self._convert(self._held.picture).shape[1::-1]
         rate = stream.average_rate or stream.guessed_rate or Fraction(0)
-        self._frame_count = self._count_in_header()
-        frame_count, duration_s = self._frame_count, self._duration_s()
+        self._frame_count = decoder.stated_count
+        frame_count, duration_s = self._frame_count, decoder.duration_s
         if self.start_s:
             self.seek(self.start_s)
-        if self._timeline is not None:
-            last = len(self._timeline.pts) if self.end_s is None else self._index_at(self.end_s)
-            frame_count = max(last - self._next_index, 0)
+        if (index := self.frame_index) is not None:
+            last = len(index) if self.end_s is None else index.index_at(self.end_s)
+            frame_count = max(last - (len(index) if self._next_number is None else self._next_number), 0)
         elif self.end_s is not None:
             frame_count = None
         if duration_s is not None:
@@ -103,36 +113,87 @@ class VideoFile(Source):
         Raises:
             SourceError: the rest of the file is missing or damaged; all that could be decoded has been given out.
         """
-        picture = self._next_picture()
-        if picture is None or self._interrupted.is_set():
+        numbered = self._next_picture()
+        if numbered is None or self._interrupted.is_set():
             return None
-        ticks = self._ticks(picture)
-        pts_s = float(ticks * self.time_base)
-        if self.end_s is not None and pts_s >= self.end_s:
-            self._held = picture
+        frame = self._frame(numbered)
+        if self.end_s is not None and frame.pts_s >= self.end_s:
+            self._held, self._next_number = numbered, numbered.number
             return None
-        frame = Frame(self._convert(picture), self._next_index, pts_s, time.monotonic(), self.path.name)
-        self._next_index += 1
-        self._last_ticks = ticks
         return frame
 
     def seek(self, pts_s: float) -> None:
         """Go on with the first picture at or after ``pts_s``, exactly; past the end, with nothing.
 
-        The first seek reads through the file once to learn when each picture is shown.
+        Unless the file is indexed, the first seek reads through it once to learn when each picture is shown.
         """
-        if self._container is None:
-            raise SourceError(f"{self.path.name} is not open.", hint="Open it before seeking.")
-        index = self._index_at(max(pts_s, self.start_s or 0.0))
-        timeline = self._timeline
-        if timeline is None:  # interrupted
+        reader = self._opened()
+        if reader.timeline is None:
+            reader.timeline = self._survey(reader)
+        if reader.timeline is None:  # interrupted
             return
-        if index >= len(timeline.pts):
-            self._pictures, self._held, self._unreadable, self._cut_short = iter(()), None, False, False
-            self._newest_pts, self._last_ticks = self._origin, timeline.pts[-1] - self._origin
-        else:
-            self._go_to(timeline, index)
-        self._next_index = index
+        index = reader.timeline.index
+        number = index.index_at(max(pts_s, self.start_s or 0.0))
+        reader.decoder.broken = False
+        self._held = reader.at(number) if number < len(index) else None
+        if self._held is not None:
+            self._next_number = self._held.number
+            self._last_ticks = self._held.ticks - reader.decoder.step
+        elif not self._interrupted.is_set():
+            self._next_number = None
+
+    def read_at(self, index: int, stale: Callable[[], bool] = never) -> Frame | None:
+        """Picture number ``index`` exactly, decoded from the nearest key frame unless it is kept.
+
+        Raises:
+            SourceError: the picture cannot be decoded, or the file is not indexed.
+        """
+        reader = self._opened()
+        if reader.timeline is None:
+            raise SourceError(f"{self.path.name} is not indexed.", hint="Build its index first.")
+        if not 0 <= index < len(reader.timeline.index):
+            return None
+        reader.focus(index)
+        numbered = reader.kept(index) or reader.at(index, stale)
+        if numbered is not None and numbered.number != index:
+            numbered = None
+        elif numbered is None and (stale() or self._interrupted.is_set()):
+            return None
+        if numbered is None:
+            raise SourceError(f"Picture {index} of {self.path.name} cannot be decoded.", hint="Go on to the next one.")
+        self._held = None
+        return self._frame(numbered)
+
+    def prepare_before(self, index: int, stale: Callable[[], bool]) -> None:
+        """Decode in spare time what lies before picture ``index``, for playing backwards."""
+        if self._reader is not None:
+            self._reader.prepare_before(index, stale)
+
+    @property
+    def frame_index(self) -> FrameIndex | None:
+        """Times of all pictures, once :meth:`build_index` or a seek has found them."""
+        reader = self._reader
+        return None if reader is None or reader.timeline is None else reader.timeline.index
+
+    def build_index(self, on_progress: Callable[[float], None], cancelled: Callable[[], bool]) -> bool:
+        """Find the times of all pictures, or take them from the index folder; from then on pictures are kept.
+
+        May run on a thread of its own while the file is read on another.
+
+        Returns:
+            False when cancelled.
+        """
+        reader = self._opened()
+        timeline = reader.timeline or index_cache.load(self.path, reader.origin, self.time_base)
+        if timeline is None:
+            timeline = self._survey(reader, on_progress, cancelled)
+            if timeline is None:
+                return False
+            index_cache.save(self.path, timeline)
+        reader.cache = PictureCache(cache_bytes() if self._keep_bytes is None else self._keep_bytes)
+        reader.timeline = timeline
+        on_progress(1.0)
+        return True
 
     def interrupt(self) -> None:
         """Make a long seek or a search for decodable pictures end soon."""
@@ -140,195 +201,71 @@ class VideoFile(Source):
 
     def close(self) -> None:
         """Close the file."""
-        self._pictures, self._held, self._timeline = iter(()), None, None
-        if self._container is not None:
-            self._container.close()
-            self._container = None
+        self._held = None
+        if self._reader is not None:
+            self._reader.decoder.close()
+            self._reader = None
 
     # Opening
 
-    def _check_file(self) -> None:
-        """Raise what can be said about the file without looking into it."""
-        path = self.path
-        if not path.exists():
-            raise self._error("does not exist", "Check the spelling of the path, and that its drive is connected.")
-        if path.is_dir():
-            raise self._error("is a folder, not a video file", "Choose a file in it; a folder can hold images.")
-        if not os.access(path, os.R_OK):
-            raise self._error("may not be read by this user", "Change its permissions, or copy it elsewhere.")
-        if path.stat().st_size == 0:
-            raise self._error("is empty (0 bytes)", "Copy or download it again.")
+    def _opened(self) -> PictureReader:
+        if self._reader is None:
+            raise SourceError(f"{self.path.name} is not open.", hint="Open it before seeking.")
+        return self._reader
 
-    def _restart(self) -> None:
-        """Open the container, and decode up to the first picture, which is held for the next ``read``."""
-        if self._container is not None:
-            self._container.close()
-        self._container, self._stream = self._open_container()
-        assert self._stream.time_base is not None
-        self.time_base = self._stream.time_base
-        rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
-        self._step = max(round(1 / (rate * self.time_base)), 1)
-        self._cut_short = is_cut_short(self.path)
-        self._last_ticks, self._next_index = -self._step, 0
-        self._pictures = self._decoded(self._container, self._stream)
-        self._held = next(self._pictures, None)
-        if self._held is None:
-            if self._interrupted.is_set():
-                raise SourceError(f"Opening {self.path.name} was interrupted.", hint="Open it again.")
-            raise self._error("has a video track, but no picture in it can be decoded", PLAYABLE_HINT)
-        self._origin = self._held.pts or 0
+    def _survey(
+        self,
+        reader: PictureReader,
+        on_progress: Callable[[float], None] = lambda done: None,
+        cancelled: Callable[[], bool] = never,
+    ) -> Timeline | None:
+        decoder = reader.decoder
+        return survey(
+            lambda: open_video(self.path),
+            reader.origin,
+            decoder.step,
+            decoder.by_dts,
+            not decoder.cut_short,
+            lambda: self._interrupted.is_set() or cancelled(),
+            on_progress,
+        )
 
-    def _open_container(self) -> tuple[av.container.InputContainer, av.VideoStream]:
-        try:
-            # "file:" keeps FFmpeg from taking part of a name for a protocol.
-            container = av.open(f"file:{self.path}", metadata_errors="replace")
-        except PermissionError as error:
-            raise self._error("may not be read by this user", "Change its permissions.") from error
-        except (av.FFmpegError, OSError) as error:
-            if begins_like_mp4(self.path):
-                raise self._error(
-                    "is incomplete: its table of contents (the moov atom) is missing",
-                    "Copy or download it again; if a recording broke off, a repair tool such as untrunc may help.",
-                ) from error
-            raise self._error("is not a video, or is of an unknown format", PLAYABLE_HINT) from error
-        stream = pick_video_stream(container)
-        if stream is not None and stream.codec_context is not None:
-            stream.thread_type = "SLICE"
-            return container, stream
-        has_sound, has_pictures = bool(container.streams.audio), bool(container.streams.video)
-        container.close()
-        if stream is not None:
-            raise self._error("is coded in a way for which there is no decoder here", PLAYABLE_HINT)
-        if has_sound:
-            raise self._error("holds only sound, no pictures", "Choose a file with a video track.")
-        if has_pictures:
-            raise self._error("is not a video but text", "Choose a video file.")
-        raise self._error("holds no pictures", PLAYABLE_HINT)
+    # Reading
 
-    def _error(self, reason: str, hint: str) -> SourceError:
-        return SourceError(f"{self.path.name} {reason}.", hint=hint, permanent=True)
-
-    def _count_in_header(self) -> int | None:
-        """The number of pictures, if the container's index has an entry for each of them, as MP4 and AVI have."""
-        entries = self._stream.index_entries
-        if self._cut_short or not self._stream.frames or len(entries) != self._stream.frames:
+    def _next_picture(self) -> Numbered | None:
+        numbered, self._held = self._held, None
+        if numbered is not None:
+            return numbered
+        reader, wanted = self._opened(), self._next_number
+        if wanted is None:
             return None
-        return sum(not entry.is_discard for entry in entries)
+        if reader.timeline is not None:
+            reader.focus(wanted)
+            if (kept := reader.kept(wanted)) is not None:
+                return kept
+            if reader.next_number != wanted:
+                return reader.at(wanted) if wanted < len(reader.timeline.index) else None
+        numbered = reader.next()
+        if numbered is None and not self._interrupted.is_set():
+            self._check_complete(reader.decoder)
+        return numbered
 
-    def _duration_s(self) -> float | None:
-        assert self._container is not None
-        if self._stream.duration:
-            return float(self._stream.duration * self.time_base)
-        return self._container.duration / av.time_base if self._container.duration else None
+    def _frame(self, numbered: Numbered) -> Frame:
+        self._next_number, self._last_ticks = numbered.number + 1, numbered.ticks
+        pts_s = float(numbered.ticks * self.time_base)
+        return Frame(self._convert(numbered.picture), numbered.number, pts_s, time.monotonic(), self.path.name)
 
-    # Decoding
-
-    def _decoded(self, container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-        """Pictures in order of presentation. Packets that cannot be decoded are passed over."""
-        self._unreadable, self._newest_pts = False, self._origin
-        packets = container.demux(stream)
-        while not self._interrupted.is_set():
-            try:
-                packet = next(packets, None)
-            except (av.FFmpegError, OSError):
-                self._unreadable = True
-                return
-            if packet is None:
-                return
-            if packet.pts is not None and not packet.is_discard:
-                self._newest_pts = max(self._newest_pts, packet.pts)
-            if self._cut_short and packet.is_corrupt:
-                continue  # what a break leaves of a packet decodes to half a picture
-            try:
-                pictures = packet.decode()
-            except EOFError:
-                return
-            except av.FFmpegError:
-                continue
-            yield from pictures
-
-    def _next_picture(self) -> av.VideoFrame | None:
-        picture, self._held = self._held, None
-        if picture is None:
-            picture = next(self._pictures, None)
-        if picture is None and not self._interrupted.is_set():
-            self._check_complete()
-        return picture
-
-    def _check_complete(self) -> None:
+    def _check_complete(self, decoder: Decoder) -> None:
         """Raise when the pictures ended before the file should have."""
-        all_seen = self._frame_count is not None and self._next_index >= self._frame_count
+        all_seen = self._frame_count is not None and (self._next_number or 0) >= self._frame_count
         # Later packets than the last picture: they could not be decoded. The second field of an interlaced picture may
         # come as a packet of its own, half a step later.
-        lost_tail = self._newest_pts - self._origin - self._last_ticks > 0.75 * self._step
-        if self._unreadable or lost_tail or (self._cut_short and not all_seen):
+        lost_tail = decoder.lost > 0.75 * decoder.step
+        if decoder.broken or lost_tail or (decoder.cut_short and not all_seen):
             reached_s = float(max(self._last_ticks, 0) * self.time_base)
-            self._unreadable, self._cut_short, self._newest_pts = False, False, self._origin
-            raise self._error(
+            decoder.forget_damage()
+            raise video_error(
+                self.path,
                 f"breaks off at {reached_s:.2f} s: the rest is missing or damaged",
                 "What came before it is complete. Copy or download the file again for the rest.",
             )
-
-    def _ticks(self, picture: av.VideoFrame) -> int:
-        """Presentation time in ticks since the first picture; a picture without a time follows one step later."""
-        return picture.pts - self._origin if picture.pts is not None else self._last_ticks + self._step
-
-    # Seeking
-
-    def _index_at(self, pts_s: float) -> int:
-        """Number of the first picture at or after a time; the current one when interrupted while finding out."""
-        if self._timeline is None:
-            self._timeline = survey(self._open_container, self._origin, self._step, self._interrupted.is_set)
-        if self._timeline is None:
-            return self._next_index
-        # A hundredth of a tick absorbs what a time loses as a float.
-        ticks = ceil(Fraction(pts_s) / self.time_base - Fraction(1, 100))
-        return bisect_left(self._timeline.pts, ticks + self._origin)
-
-    def _go_to(self, timeline: Timeline, index: int) -> None:
-        """Decode up to picture ``index`` and hold it, from the nearest place that leads there."""
-        if not timeline.timed:
-            self._restart()
-            while self._next_index < index and self._next_picture() is not None:
-                self._next_index += 1
-            self._last_ticks = timeline.pts[index] - self._origin - self._step
-            return
-        target = timeline.pts[index]
-        key = bisect_right(timeline.key_pts, target) - 1
-        near = index >= self._next_index and (key < 0 or timeline.key_pts[key] <= self._origin + self._last_ticks)
-        if near and self._advance_to(target):
-            return
-        for start in self._starts(timeline, key):
-            self._seek_container(start)
-            if self._advance_to(target):
-                return
-        self._restart()
-        self._advance_to(target)
-
-    def _starts(self, timeline: Timeline, key: int) -> Iterator[int]:
-        """Times to give to the container's own seek, the best first.
-
-        Some containers seek by presentation time, others by decoding time, and an index may be off; then the key frame
-        before that is tried.
-        """
-        for number in range(key, max(key - 2, -1), -1):
-            yield timeline.key_pts[number]
-            yield timeline.key_dts[number]
-
-    def _seek_container(self, pts: int) -> None:
-        assert self._container is not None
-        self._pictures, self._held = iter(()), None
-        try:
-            self._container.seek(pts, stream=self._stream)
-        except (av.FFmpegError, OSError):
-            return
-        self._pictures = self._decoded(self._container, self._stream)
-
-    def _advance_to(self, pts: int) -> bool:
-        """Decode until the picture at ``pts`` and hold it; False when decoding began after it or ended before it."""
-        while (picture := self._held or next(self._pictures, None)) is not None:
-            self._held = None
-            if picture.pts is not None and picture.pts >= pts:
-                self._held = picture
-                return picture.pts == pts
-        return False

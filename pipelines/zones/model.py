@@ -19,6 +19,8 @@ __all__ = ["CountLine", "Ground", "Zone", "ZoneSet"]
 MOST_SHAPES = 100
 MOST_POINTS = 200
 MAX_FILE_BYTES = 1_000_000
+# A triangle that covers less of the picture than this is a line.
+LEAST_TURN = 1e-5
 
 Name = Annotated[str, Field(min_length=1, max_length=60)]
 Metres = Annotated[float, Field(gt=0, le=10_000)]
@@ -28,26 +30,28 @@ class _Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Zone(_Shape):
+class _Named(_Shape):
+    name: Name
+
+
+class Zone(_Named):
     """A polygon; ``points`` are (x, y) as fractions of width and height of the source picture.
 
     ``labels``: classes that count; all when empty. ``dwell_s``: staying longer than this is an event; None for never.
     """
 
-    name: Name
     points: Annotated[tuple[Point, ...], Field(min_length=3, max_length=MOST_POINTS)]
     labels: tuple[str, ...] = ()
     dwell_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
 
 
-class CountLine(_Shape):
+class CountLine(_Named):
     """A directed line; ``start`` and ``end`` are fractions of width and height of the source picture.
 
     Seen along the line from ``start`` to ``end``, a crossing from its left side to its right is ``forward``, the other
     way round ``backward``; both are words that the user may choose.
     """
 
-    name: Name
     start: Point
     end: Point
     labels: tuple[str, ...] = ()
@@ -73,6 +77,24 @@ class Ground(_Shape):
     points: Annotated[tuple[Point, ...], Field(min_length=4, max_length=4)]
     width_m: Metres
     length_m: Metres
+
+    @field_validator("points")
+    @classmethod
+    def _surround_an_area(cls, points: tuple[Point, ...]) -> tuple[Point, ...]:
+        turns = [_turn(points[i], points[i - 3], points[i - 2]) for i in range(4)]
+        right = sum(turn > 0 for turn in turns)
+        if min(abs(turn) for turn in turns) < LEAST_TURN:
+            raise ValueError("three corners of the ground lie in one line; pull them apart")
+        if right == 2:
+            raise ValueError("two sides of the ground cross each other; give its corners in order, all the way round")
+        if right not in (0, 4):
+            raise ValueError("one corner of the ground lies inside the other three; pull it out")
+        return points
+
+
+def _turn(a: Point, b: Point, c: Point) -> float:
+    """Twice the area of a triangle, as a share of the picture; the sign tells which way round it is."""
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 
 class ZoneSet(_Shape):

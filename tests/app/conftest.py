@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -72,3 +72,21 @@ def uneven_film(tmp_path: Path) -> Path:
     steps = np.random.default_rng(0).integers(300, 9000, 59)
     times_s = [0.0, *(np.cumsum(steps) / 90000).tolist()]
     return make_film(tmp_path / "uneven.mp4", times_s, Fraction(1, 90000))
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., object]]:
+    """Runs the command line in this process, where stages of the test are known too."""
+    # Imported here, so that collecting the tests of this folder stays quick.
+    from typer.testing import CliRunner
+
+    from scenescope.app.cli import app
+    from scenescope.pipelines import STAGES
+    from scenescope.pipelines.fakes import Boxes, Broken, Slow
+
+    monkeypatch.setenv("SCENESCOPE_CONFIG_DIR", str(tmp_path / "config"))
+    for stage in (Boxes, Broken, Slow):
+        STAGES.add(stage.info.kind, stage)
+    yield lambda *args: CliRunner().invoke(app, [str(arg) for arg in args])
+    for stage in (Boxes, Broken, Slow):
+        STAGES.discard(stage.info.kind)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,11 +14,9 @@ import av
 import cv2
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from scenescope.app.cli import app
 from scenescope.pipelines import STAGES
-from scenescope.pipelines.fakes import Boxes, Broken, Slow
+from scenescope.pipelines.fakes import Slow
 
 # Many processes, files or windows: not part of the quick loop.
 pytestmark = pytest.mark.slow
@@ -35,17 +33,6 @@ def times_of(path: Path) -> list[Fraction]:
 
 def lines_of(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., object]]:
-    """Runs the command line in this process, where stages of the test are known too."""
-    monkeypatch.setenv("SCENESCOPE_CONFIG_DIR", str(tmp_path / "config"))
-    for stage in (Boxes, Broken, Slow):
-        STAGES.add(stage.info.kind, stage)
-    yield lambda *args: CliRunner().invoke(app, [str(arg) for arg in args])
-    for stage in (Boxes, Broken, Slow):
-        STAGES.discard(stage.info.kind)
 
 
 def pipeline(folder: Path, *kinds: str, **params: dict) -> Path:

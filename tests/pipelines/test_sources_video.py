@@ -5,8 +5,7 @@ import shutil
 import subprocess
 import threading
 import wave
-from collections.abc import Callable, Iterable
-from fractions import Fraction
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -17,48 +16,10 @@ import pytest
 from scenescope.models import SourceError
 from scenescope.pipelines.sources import code_marker
 from scenescope.pipelines.sources.video import VideoFile
+from scenescope.pipelines.sources.video_fakes import numbered, write_video
 
 # Many processes, files or windows: not part of the quick loop.
 pytestmark = pytest.mark.slow
-
-MILLISECOND = Fraction(1, 1000)
-
-
-def numbered(index: int, width: int, height: int) -> np.ndarray:
-    """A picture that changes all over from frame to frame, with its number burnt in."""
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    grey = 110 + 80 * np.sin(x / 23 + index / 3) * np.cos(y / 17 - index / 5)
-    return code_marker.burn(np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2), index)
-
-
-def write_video(
-    path: Path,
-    count: int = 40,
-    size_wh: tuple[int, int] = (400, 300),
-    codec: str = "libx264",
-    pix_fmt: str = "yuv420p",
-    times_ms: Iterable[int] | None = None,
-    rotation: tuple[float, bool, bool] | None = None,
-    container_options: dict[str, str] | None = None,
-    **options: str,
-) -> Path:
-    times = list(times_ms) if times_ms is not None else [40 * number for number in range(count)]
-    with av.open(str(path), "w", options=container_options or {}) as container:
-        stream = container.add_stream(codec, rate=25, options=options)
-        stream.width, stream.height, stream.pix_fmt = *size_wh, pix_fmt
-        stream.time_base = stream.codec_context.time_base = MILLISECOND if codec != "mpeg4" else Fraction(1, 25)
-        if rotation is not None:
-            stream.set_display_rotation(*rotation)
-        for number in range(count):
-            frame = av.VideoFrame.from_ndarray(numbered(number, *size_wh), format="bgr24")
-            frame.time_base = MILLISECOND
-            frame.pts = times[number]
-            if codec == "mpeg4":
-                frame.time_base, frame.pts = Fraction(1, 25), number
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
-
 
 UNEVEN_MS = [0, 40, 45, 120, 121, 300, 333, 500, 507, 1200, *range(1300, 1300 + 30 * 33, 33)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from scenescope.models import SourceError
 from scenescope.pipelines import DeviceFormat, DeviceInfo, PipelineSpec, Source, Stage
 from scenescope.pipelines.engine import Engine
 from scenescope.pipelines.fakes import FakeSource, fake_registry
+from scenescope.pipelines.log.store import EventLog
 from scenescope.pipelines.registry import Registry
 from scenescope.widgets.main_window import MainWindow
 from scenescope.widgets.settings import MemorySettings
@@ -48,9 +50,10 @@ MakeWindow = Callable[..., MainWindow]
 
 
 @pytest.fixture
-def make_window(qtbot: Any) -> Iterator[MakeWindow]:
+def make_window(qtbot: Any, tmp_path: Path) -> Iterator[MakeWindow]:
     """Make windows that are closed at the end, with everything behind them."""
     made: list[MainWindow] = []
+    logs: list[EventLog] = []
 
     def make(
         spec: PipelineSpec | None = None,
@@ -59,11 +62,13 @@ def make_window(qtbot: Any) -> Iterator[MakeWindow]:
         **more: Any,
     ) -> MainWindow:
         registry = registry or fake_registry()
+        logs.append(EventLog(tmp_path / f"events-{len(logs)}.sqlite"))
         engine = Engine(spec or PipelineSpec().added("boxes"), registry=registry)
         window = MainWindow(
             engine,
             settings or MemorySettings(),
             registry=registry,
+            log=logs[-1],
             **{"open_source": open_fake, "camera_lister": lambda: CAMERAS, **more},
         )
         made.append(window)
@@ -78,6 +83,8 @@ def make_window(qtbot: Any) -> Iterator[MakeWindow]:
         window.close()
         window.deleteLater()
     made.clear()
+    for log in logs:
+        log.close()
 
 
 @pytest.fixture

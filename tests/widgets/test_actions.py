@@ -52,7 +52,8 @@ def test_every_action_is_complete(window: MainWindow, qtbot: Any, spec: ActionSp
     assert not QKeySequence(spec.shortcut).isEmpty()
     assert spec.tooltip
     assert not spec.tooltip.endswith(".")
-    assert spec.tooltip in action.toolTip()
+    assert action.statusTip() == spec.tooltip
+    assert action.toolTip().endswith(f"({action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)})")
     assert action.shortcut().toString(QKeySequence.SequenceFormat.NativeText) in action.toolTip()
     assert callable(attrgetter(spec.handler)(window))
     assert spec.icon == "" or spec.icon in names()

@@ -50,7 +50,7 @@ class Codes(Stage, title="QR and bar codes", group="Markers and codes", lane="si
         kept = _each_once(found)
         # Pixel centres lie at whole numbers for OpenCV, and half a pixel further for us.
         scaled = np.array([(quad + 0.5) * (width / grey.shape[1], height / grey.shape[0]) for _, quad in kept])
-        texts = Texts(quad_xy=scaled, text=tuple(text for text, _ in kept), confidence=np.ones(len(kept)))
+        texts = Texts(quad_xy=scaled, text=tuple(text for text, _ in kept), confidence=np.ones(len(kept)), coded=True)
         return frame.with_result(self.context.stage_id, texts)
 
 
