@@ -6,14 +6,15 @@ import glob
 import os
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from scenescope.app.progress import Progress
 from scenescope.app.run import EXIT_BAD_INPUT, EXIT_DONE, EXIT_INTERRUPTED, EXIT_STAGE_FAILED, Outcome, RunRequest, run
-from scenescope.models import SourceError
+from scenescope.app.run_outputs import make_folder
+from scenescope.models import SinkError, SourceError
 from scenescope.pipelines.sources.images import IMAGE_SUFFIXES
 from scenescope.pipelines.sources.open import VIDEO_SUFFIXES
 
@@ -87,15 +88,27 @@ def files_of(text: str) -> list[str] | None:
     """
     path = Path(text)
     if path.is_dir():
-        found = sorted(file for file in path.iterdir() if file.is_file() and file.suffix.lower() in VIDEO_SUFFIXES)
+        films = (file for file in path.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES)
+        # A link that leads nowhere is a broken file, which is told of; folders and devices are not files.
+        found = sorted(file for file in films if file.is_file() or not file.exists())
         with_images = any(file.suffix.lower() in IMAGE_SUFFIXES for file in path.iterdir())
         return [*map(str, found), *([text] if with_images else [])] if found else None
     if path.exists() or "://" in text or not glob.has_magic(text):
         return None
-    matches = sorted(Path(name) for name in glob.glob(text, recursive=True) if Path(name).is_file())  # noqa: PTH207
+    matches = _once(sorted(Path(name) for name in glob.glob(text, recursive=True) if Path(name).is_file()))  # noqa: PTH207
     if all(file.suffix.lower() in IMAGE_SUFFIXES for file in matches):
         return None
     return [str(file) for file in matches]
+
+
+def _once(files: Iterable[Path]) -> list[Path]:
+    """Every file by its shortest path: where a link leads back to a folder above, ``**`` finds it again and again."""
+    shortest: dict[tuple[Path, str], Path] = {}
+    for file in files:
+        before = shortest.setdefault((file.parent.resolve(), file.name), file)
+        if len(file.parts) < len(before.parts):
+            shortest[file.parent.resolve(), file.name] = file
+    return sorted(shortest.values())
 
 
 def run_batch(
@@ -110,6 +123,8 @@ def run_batch(
     Raises:
         SpecError, SinkError: the pipeline, the zones or the folder is wrong, which no other file would change.
     """
+    if request.out is not None:
+        make_folder(request.out)
     root = Path(os.path.commonpath([Path(source).absolute().parent for source in sources]))
     done: list[FileOutcome] = []
     for number, source in enumerate(sources, start=1):
@@ -121,7 +136,7 @@ def run_batch(
         said = len(progress.errors)
         try:
             outcome = run(one, progress, interrupted, presets_dir)
-        except SourceError as error:
+        except (SourceError, SinkError) as error:
             progress.error(error.user_message, error.hint)
             outcome = Outcome(EXIT_BAD_INPUT, 0, 0, 0.0, "", {}, {})
         done.append(FileOutcome(name, outcome, _problem(outcome, progress.errors[said:])))

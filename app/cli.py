@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import sys
@@ -44,6 +45,10 @@ def _reported(debug: bool) -> Iterator[None]:
         # Not imported above, since numpy comes with it, and must come after prepare_process.
         from scenescope.models.errors import ScenescopeError
 
+        if isinstance(error, OSError) and error.filename is not None:
+            name = str(error.filename)
+            _explain(f"{name[:200]}: {error.strerror}.", "Check the path, and that it may be read.", debug)
+            raise SystemExit(EXIT_BAD_INPUT) from None
         if isinstance(error, ScenescopeError):
             _explain(error.user_message, error.hint, debug)
             raise SystemExit(EXIT_BAD_INPUT) from None
@@ -97,6 +102,9 @@ class Policy(StrEnum):
 
 def main() -> None:
     """Entry point of the command ``scenescope``."""
+    # File names may hold what is no text: they are printed as escapes, which JSON understands too.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     app(prog_name="scenescope")
 
 
@@ -171,7 +179,8 @@ def run(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="A video or image file, a folder, an address (rtsp://...), 'webcam', or 'demo'."
+            metavar="SOURCE",
+            help="A video or image file, a folder or pattern, an address (rtsp://...), 'webcam', or 'demo'.",
         ),
     ],
     pipeline: Pipeline = DEFAULT_PRESET,

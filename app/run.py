@@ -23,8 +23,8 @@ from scenescope.pipelines.zones.model import ZoneSet
 __all__ = ["EXIT_BAD_INPUT", "EXIT_DONE", "EXIT_INTERRUPTED", "EXIT_STAGE_FAILED", "Outcome", "RunRequest", "run"]
 
 LOOK_EVERY_S = 0.1
-# What is under way when a run is stopped is finished, and the files are closed: seconds at most.
-STOP_WITHIN_S = 30.0
+# What was found is written, however long that takes; a second Ctrl+C ends it.
+STOP_WITHIN_S = 86_400.0
 
 TRACKERS = frozenset({"track", "track_one"})
 
@@ -116,6 +116,9 @@ def run(request: RunRequest, progress: Progress, interrupted: threading.Event, p
     tally = Tally()
     engine = Engine(spec, sinks=[tally, *sinks], headless=True)
     watch = Watch(engine, progress)
+    for sink in sinks:
+        if hasattr(sink, "before_close"):
+            sink.before_close = watch.describe
     newest = (request.policy or ("newest" if source.live else "every")) == "newest"
     policy = DropPolicy.NEWEST if newest else DropPolicy.EVERY_FRAME
     try:

@@ -16,13 +16,27 @@ from scenescope.pipelines.source import Source
 if TYPE_CHECKING:
     from scenescope.app.run import RunRequest
 
-__all__ = ["FORMATS", "outputs_of"]
+__all__ = ["FORMATS", "make_folder", "outputs_of"]
 
 # The same as the names in scenescope.pipelines.exchange.formats, in its order.
 FORMATS = ("jsonl", "csv", "parquet", "coco", "yolo", "voc", "mot", "cvat")
 VIDEO_FILE = "annotated.mp4"
 EVENTS_FILE = "events.jsonl"
 REPORT_FILE = "report.html"
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder for what is written, unless it is there.
+
+    Raises:
+        SinkError: it cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkError(
+            f"Cannot write to the folder {out}: {error.strerror}.", hint="Choose another folder for --out."
+        ) from error
 
 
 def outputs_of(request: RunRequest, source: Source, spec: PipelineSpec) -> tuple[list[Sink], list[Path]]:
@@ -33,12 +47,7 @@ def outputs_of(request: RunRequest, source: Source, spec: PipelineSpec) -> tuple
     """
     if request.out is None:
         return [], []
-    try:
-        request.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SinkError(
-            f"Cannot write to the folder {request.out}: {error.strerror}.", hint="Choose another folder for --out."
-        ) from error
+    make_folder(request.out)
     made = [(path, make) for path, make in _wished(request, request.out, source, spec)]
     for path, _ in made:
         if path.exists() and Path(request.source).exists() and path.samefile(request.source):

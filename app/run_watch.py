@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 from scenescope.app.progress import Progress
 from scenescope.pipelines.engine import Engine
@@ -16,7 +18,11 @@ from scenescope.pipelines.events import (
     SourceState,
     StageFailed,
     StagePhase,
+    Stats,
 )
+
+if TYPE_CHECKING:
+    from scenescope.pipelines.exchange.report import ReportSink
 
 __all__ = ["EXIT_BAD_INPUT", "EXIT_DONE", "EXIT_INTERRUPTED", "EXIT_STAGE_FAILED", "Watch"]
 
@@ -31,15 +37,17 @@ class Watch:
 
     def __init__(self, engine: Engine, progress: Progress) -> None:
         self.sink_failed = False
+        self._engine = engine
         self._progress = progress
+        self._stats: Stats | None = None
         self._source: SourceState | None = None
         self._playing_s: float | None = None
         self._over_s: float | None = None
         self._begun = False
         self._devices: dict[str, str] = {}
         self._stage_failed = False
-        self._said: set[str] = set()
-        self._stumbles: dict[str, list[str]] = {}
+        self._said: dict[str, None] = {}
+        self._stumbles: dict[str, list[tuple[int, str]]] = {}
         self._tripped: set[str] = set()
         self._waiting: SimpleQueue[tuple[bool, str, str]] = SimpleQueue()
         engine.subscribe(self._listen)
@@ -69,7 +77,9 @@ class Watch:
                 self._tripped.add(event.stage_id)
                 self._fail(event.message, event.hint)
             case StageFailed():
-                self._stumbles.setdefault(event.stage_id, []).append(event.message)
+                self._stumbles.setdefault(event.stage_id, []).append((event.frame_index or 0, event.message))
+            case Stats():
+                self._stats = event
             case SinkFailed():
                 self.sink_failed = True
                 self._waiting.put((True, event.message, event.hint))
@@ -80,7 +90,7 @@ class Watch:
         """Note a failure for good; each sentence is said once."""
         self._stage_failed = True
         if message not in self._said:
-            self._said.add(message)
+            self._said[message] = None
             self._waiting.put((True, message, hint))
 
     # The run's thread --------------------------------------------------------------------------------------------
@@ -105,11 +115,26 @@ class Watch:
         self.tell(frames_done)
         self._progress.end()
         # Frames fail in parallel, so a stage's last stumble may be told after the failure that ended it.
-        for stage_id, messages in self._stumbles.items():
-            if stage_id in self._tripped:
-                continue
-            frames = f"{len(messages)} frame{'s' * (len(messages) > 1)}"
-            self._progress.note(f"Warning: {stage_id} left out {frames}. The last time: {messages[-1]}")
+        for sentence in self._left_out():
+            self._progress.note(f"Warning: {sentence}")
+
+    def _left_out(self) -> Iterator[str]:
+        for stage_id, stumbles in list(self._stumbles.items()):
+            if stage_id not in self._tripped:
+                frames = f"{len(stumbles)} frame{'s' * (len(stumbles) > 1)}"
+                yield f"{stage_id} left out {frames}. The last time: {max(stumbles)[1]}"
+
+    def describe(self, report: ReportSink) -> None:
+        """Add what the stages took and what went wrong; on any thread, before the run is over."""
+        stats = self._engine.stats or self._stats
+        if stats is not None:
+            report.timings += [(stage.stage_id, stage.p50_ms) for stage in stats.stages if stage.calls]
+            if dropped := stats.counts.dropped:
+                report.warnings.append(f"{dropped:,} of {stats.counts.captured:,} frames were not analysed.")
+        report.warnings += [*self._said, *self._left_out()]
+        # Not self._source: that the source has failed is told only after the sinks are closed.
+        if (state := self._engine.source_state).phase is SourcePhase.FAILED:
+            report.warnings.append(state.message)
 
     @property
     def seconds(self) -> float:

@@ -242,7 +242,7 @@ class Capture:
         except Exception as error:
             self._on_fault(EngineFault("indexing the source", str(error), traceback.format_exc()))
         self.player.index_is_over()
-        if self.source.frame_index is not None and not self._stop.is_set():
+        if not self._stop.is_set():
             tell(IndexProgress(1.0))
 
     def _tell(self, phase: SourcePhase, message: str = "", hint: str = "", retry_in_s: float | None = None) -> None:

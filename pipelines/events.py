@@ -68,7 +68,7 @@ class FrameReady(EngineEvent):
 class IndexProgress(EngineEvent):
     """The times of a file's pictures are being read, so that it can be moved in exactly: ``done`` is 0 to 1.
 
-    At 1 the engine's ``frame_index`` is there.
+    At 1 it is over: the engine's ``frame_index`` is there, unless the file cannot be indexed.
     """
 
     done: float

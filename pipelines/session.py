@@ -43,6 +43,9 @@ __all__ = ["Session"]
 STATS_EVERY_S = 0.25
 # A thread that has not ended by then hangs in a driver or a library, and is left behind.
 END_WITHIN_S = 60.0
+# Sinks may have much to write at the end. Without a window nobody waits, and nothing that was found may be lost.
+WRITE_WITHIN_S = 120.0
+WRITE_HEADLESS_WITHIN_S = 86_400.0
 # How long the first picture of a file is held for stages that are loading.
 AWAIT_STAGES_S = 10.0
 # How long a new source waits for an old one that may hold the same camera.
@@ -103,7 +106,8 @@ class Session:
         self._display = display
         self._publish_event = publish
         self._await_stages = await_stages
-        self._sinks = SinkSet(sinks, self._inline, self._publish)
+        # What a file lacks is told even after the session was ended: without a window somebody waits for the end.
+        self._sinks = SinkSet(sinks, self._inline, publish if headless else self._publish)
         self._hosts: list[StageHost] = []
         self._lanes: dict[str, SideLane] = {}
         self._last_raw: Frame | None = None
@@ -160,7 +164,7 @@ class Session:
         deadline_s = time.monotonic() + END_WITHIN_S
         clean = [self.capture.join(deadline_s), self.flow.join(deadline_s)]
         clean += [lane.join(deadline_s) for lane in self._lanes.values()]
-        clean.append(self._sinks.finish(deadline_s))
+        clean.append(self._sinks.finish(self._write_until_s() if self._headless else deadline_s))
         closers = [host.close() for host in self._hosts]
         for thread in [self._supervisor, *self._loads, *(c for c in closers if c)]:
             thread.join(max(deadline_s - time.monotonic(), 0.01))
@@ -195,10 +199,13 @@ class Session:
 
     def _drained(self) -> None:
         """On the pipeline thread: the source is over and the last frame has left."""
-        self._sinks.finish(time.monotonic() + 120)
+        self._sinks.finish(self._write_until_s())
         if self.source_state.phase in (SourcePhase.ENDED, SourcePhase.FAILED):
             self._publish(self.source_state)
             self.finished.set()
+
+    def _write_until_s(self) -> float:
+        return time.monotonic() + (WRITE_HEADLESS_WITHIN_S if self._headless else WRITE_WITHIN_S)
 
     # Frames ------------------------------------------------------------------------------------------------------
 
@@ -326,7 +333,8 @@ class Session:
         self.flow.set_steps(steps)
 
     def _refresh(self) -> None:
-        if self._last_raw is not None:
+        # Pictures that wait will show the change themselves; one ahead of them would tell stages of the future.
+        if self._last_raw is not None and not len(self.flow.intake):
             self.flow.preview(self._last_raw)
 
     def _is_guarded(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
@@ -151,10 +152,15 @@ class Stage:
         return None
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, 80, 80
+
+
 def params_problem(error: ValidationError) -> str:
     """The first complaint of pydantic as one clause: "low: must be at most 255, not 300"."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "value"
     message = first["msg"].removeprefix("Value error, ").replace("Input should ", "must ")
-    shown = "" if first["type"] == "missing" else f", not {first['input']!r}"
+    # Shortened while it is made: in YAML a few aliases stand for a value of any size.
+    shown = "" if first["type"] == "missing" else f", not {_SHORT.repr(first['input'])}"
     return f"{where}: {message}{shown}" if first["type"] != "extra_forbidden" else f"there is no parameter '{where}'"

@@ -13,6 +13,7 @@ from scenescope.pipelines import STAGES, PipelineSpec
 from scenescope.pipelines.display import DisplayMode
 from scenescope.pipelines.engine import Engine
 from scenescope.pipelines.fakes import Slow
+from scenescope.pipelines.log.store import EventLog
 from scenescope.pipelines.sources.demo import DemoCamera
 from scenescope.widgets.main_window import MainWindow
 from scenescope.widgets.settings import MemorySettings
@@ -23,10 +24,11 @@ TICK_MS = 10
 
 
 @pytest.mark.slow
-def test_a_minute_live_with_a_stage_of_half_a_second(qtbot):
+def test_a_minute_live_with_a_stage_of_half_a_second(qtbot, tmp_path):
     STAGES.add("slow", Slow)
     engine = Engine(PipelineSpec().added("slow", {"delay_s": 0.5}).added("detect"))
-    window = MainWindow(engine, MemorySettings())
+    log = EventLog(tmp_path / "events.sqlite")
+    window = MainWindow(engine, MemorySettings(), log=log)
     qtbot.addWidget(window)
     window.resize(1280, 800)
     window.show()
@@ -64,6 +66,7 @@ def test_a_minute_live_with_a_stage_of_half_a_second(qtbot):
         counts = engine.counts
     finally:
         window.close()
+        log.close()
         STAGES.discard("slow")
     age_p95_ms = float(np.percentile(ages_s, 95)) * 1e3
     stall_p99_ms = float(np.percentile(stalls_ms, 99))

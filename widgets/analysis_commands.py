@@ -66,6 +66,10 @@ class AnalysisCommands(QObject):
     """Something went well: message and hint."""
     failed = Signal(str, str)
     """Something did not: message and hint."""
+    begun = Signal(int)
+    """The analysis of this session goes on from now on."""
+    ended = Signal(int)
+    """It is over: done, stopped, or failed."""
 
     def __init__(
         self,
@@ -260,6 +264,7 @@ class AnalysisCommands(QObject):
         self.run = run
         self._progress.pop(run.session.id, None)
         run.start()
+        self.begun.emit(run.session.id)
         self._timer.start()
         self._show_progress()
         self.refresh()
@@ -294,6 +299,7 @@ class AnalysisCommands(QObject):
             self.failed.emit(now.message, now.hint)
         elif now.state is AnalysisState.DONE:
             self.told.emit(f"{run.path.name} is analysed: {now.frames:,} pictures.", "Show it, or compare it.")
+        self.ended.emit(run.session.id)
         self.refresh()
 
     @Slot()

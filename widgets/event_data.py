@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf, nextafter
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from scenescope.models.log_events import EventKind, LogEvent
 from scenescope.pipelines.log.records import EventColumns, EventQuery, Session, SessionKind
@@ -13,7 +13,7 @@ from scenescope.pipelines.log.store import EventLog
 from scenescope.widgets.timeline_data import TimelineData, TrackColumns, merged, no_events
 from scenescope.widgets.timeline_words import one_line, stamp
 
-__all__ = ["SPOKEN", "Loaded", "find_event", "ids_with", "load", "session_words", "source_name"]
+__all__ = ["SPOKEN", "Loaded", "find_event", "ids_with", "load", "same_source", "session_words", "source_name"]
 
 SPOKEN = (EventKind.TEXT, EventKind.CODE, EventKind.CAPTION, EventKind.MARK)
 """Kinds of events that have a text."""
@@ -62,8 +62,17 @@ def source_name(source: str) -> str:
     return one_line(name or source, 40) or "unknown source"
 
 
+def same_source(one: str, other: str) -> bool:
+    """Whether two names of sources mean the same; nothing on the disk is asked."""
+    if one == other:
+        return True
+    if "://" in one or "://" in other:
+        return False
+    return Path(one).absolute() == Path(other).absolute()
+
+
 def session_words(session: Session) -> str:
-    """A session in a line: "street.mp4, analysed, 22 Nov 20:10, 5:00, unfinished"."""
+    """A session in a line: "street.mp4, analysed, 22 Nov 20:10, 5:00, cut off"."""
     when = ""
     if session.began_wall_s > 0:
         try:
@@ -71,6 +80,6 @@ def session_words(session: Session) -> str:
         except (OverflowError, OSError, ValueError):
             when = "unknown date"
     length = stamp(session.last_s, 0) if session.last_s > 0 else ""
-    state = "" if session.complete else "unfinished" if session.ended_wall_s is None else "cut off"
+    state = "goes on" if session.active else "complete" if session.complete else "cut off"
     name = one_line(session.title, 40) or source_name(session.source)
     return ", ".join(part for part in (name, KIND_WORDS.get(session.kind, ""), when, length, state) if part)

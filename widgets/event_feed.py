@@ -135,7 +135,11 @@ class EventFeed(QObject):
 
     @Slot(object)
     def _written(self, session_ids: frozenset[int]) -> None:
-        if session_ids - {session.id for session in self.sessions}:
+        log, known = self.log, {session.id: session for session in self.sessions}
+        ends = [
+            one for one in session_ids if one in known and log is not None and known[one].active != log.goes_on(one)
+        ]
+        if ends or session_ids - set(known):
             self.list_sessions()
         if self.wanted_id in session_ids and not self._again.isActive():
             pause_s = max(self.every_s, READ_SHARE * self._read_took_s)

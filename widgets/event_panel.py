@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QHideEvent, QShowEvent, QUndoStack
@@ -17,7 +16,7 @@ from scenescope.pipelines.log.records import SearchHit, Session, SessionKind
 from scenescope.pipelines.log.store import EventLog
 from scenescope.pipelines.log.tracks import Embed
 from scenescope.widgets.banner import Banner, Level
-from scenescope.widgets.event_data import Loaded, find_event, ids_with, source_name
+from scenescope.widgets.event_data import Loaded, find_event, ids_with, same_source, source_name
 from scenescope.widgets.event_feed import EventFeed
 from scenescope.widgets.event_filter_bar import FilterBar
 from scenescope.widgets.event_marks import EventMarks
@@ -66,6 +65,7 @@ class EventPanel(QWidget):
         self.embed: Embed | str = NOT_INSTALLED
         self.history = StageHistory()
         self._names: tuple[str, ...] = ()
+        self._fingerprint = ""
         self._film = False
         self._duration_s: float | None = None
         self._position: tuple[float, int] | None = None
@@ -175,6 +175,11 @@ class EventPanel(QWidget):
         self._names, self._film, self._duration_s = names, film, duration_s
         self._show_source()
 
+    def set_fingerprint(self, fingerprint: str) -> None:
+        """What the film that is played is known by, wherever it lies and whatever it is called."""
+        self._fingerprint = fingerprint
+        self._show_source()
+
     def set_position(self, t_s: float, frame: int, playing: bool) -> None:
         """Where the film is."""
         self._position, self._playing = (t_s, frame), playing
@@ -203,7 +208,11 @@ class EventPanel(QWidget):
     @property
     def is_open(self) -> bool:
         """True when the session that is shown is of what is played."""
-        return self.session is not None and any(_same(self.session.source, name) for name in self._names)
+        session = self.session
+        if session is None or not self._names:
+            return False
+        by_content = bool(self._fingerprint) and session.fingerprint == self._fingerprint
+        return by_content or any(same_source(session.source, name) for name in self._names)
 
     def close_threads(self) -> None:
         """End what runs; call it before the log is closed."""
@@ -359,8 +368,8 @@ class EventPanel(QWidget):
         track_id = hit.track_id(self.view.data) if hit is not None else None
         if hit is None or track_id is None or self.log is None or self.feed.wanted_id is None:
             return False
-        work = partial(embedding_of_track, self.log, self.feed.wanted_id, track_id, self.embed)
-        self.search.find_similar(work, f"object #{track_id}")
+        like = partial(embedding_of_track, self.log, self.feed.wanted_id, track_id, self.embed)
+        self.search.find_similar(like, f"object #{track_id}", self.embed)
         return True
 
     def add_mark(self, text: str = "") -> None:
@@ -429,12 +438,3 @@ class EventPanel(QWidget):
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "whole"):
             self._redraw()
-
-
-def _same(one: str, other: str) -> bool:
-    """Whether two names of sources mean the same; nothing on the disk is asked."""
-    if one == other:
-        return True
-    if "://" in one or "://" in other:
-        return False
-    return Path(one).absolute() == Path(other).absolute()

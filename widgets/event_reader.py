@@ -21,6 +21,7 @@ class _Job:
     work: Callable[[], Any]
     then: Callable[[Any], object]
     failed: Callable[[Exception], object]
+    told: Callable[[Any], object] | None
 
 
 class EventReader(QObject):
@@ -43,6 +44,8 @@ class EventReader(QObject):
         self._jobs: deque[_Job] = deque()
         self._newest: dict[str, _Job] = {}
         self._done: deque[tuple[_Job, Any, Exception | None]] = deque()
+        self._current: _Job | None = None
+        self._news: tuple[_Job, Any] | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
         self._woken.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
@@ -53,9 +56,13 @@ class EventReader(QObject):
         work: Callable[[], Any],
         then: Callable[[Any], object],
         failed: Callable[[Exception], object],
+        told: Callable[[Any], object] | None = None,
     ) -> None:
-        """Do ``work`` on the thread; then ``then`` is called with its result, or ``failed`` with what it raised."""
-        job = _Job(topic, work, then, failed)
+        """Do ``work`` on the thread; then ``then`` is called with its result, or ``failed`` with what it raised.
+
+        ``told`` is called with the newest of what ``work`` reports in the meantime.
+        """
+        job = _Job(topic, work, then, failed, told)
         with self._condition:
             if self._closed:
                 return
@@ -67,6 +74,22 @@ class EventReader(QObject):
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
             self._condition.notify_all()
+
+    def report(self, news: Any) -> bool:
+        """Called by a ``work`` that takes long, to tell how far it is.
+
+        Returns:
+            False when nobody wants its answer any more.
+        """
+        with self._condition:
+            job = self._current
+            assert job is not None
+            if self._closed or not self._is_wanted(job):
+                return False
+            waiting, self._news = self._news, (job, news)
+            if waiting is None:
+                self._woken.emit()
+            return True
 
     def cancel(self, topic: str) -> None:
         """Whatever was asked about this is not wanted any more."""
@@ -85,6 +108,9 @@ class EventReader(QObject):
         if thread is not None:
             thread.join(JOIN_WITHIN_S)
 
+    def _is_wanted(self, job: _Job) -> bool:
+        return not job.topic or self._newest.get(job.topic) is job
+
     def _run(self) -> None:
         while True:
             with self._condition:
@@ -92,7 +118,7 @@ class EventReader(QObject):
                     self._condition.wait()
                 if not self._jobs:
                     return
-                job = self._jobs.popleft()
+                job = self._current = self._jobs.popleft()
             result, error = None, None
             try:
                 result = job.work()
@@ -106,12 +132,17 @@ class EventReader(QObject):
 
     @Slot()
     def _deliver(self) -> None:
+        with self._condition:
+            news, self._news = self._news, None
+            wanted = not self._closed and news is not None and self._is_wanted(news[0])
+        if wanted and news is not None and news[0].told is not None:
+            news[0].told(news[1])
         while True:
             with self._condition:
                 if self._closed or not self._done:
                     return
                 job, result, error = self._done.popleft()
-                if job.topic and self._newest.get(job.topic) is not job:
+                if not self._is_wanted(job):
                     continue
             if error is None:
                 job.then(result)

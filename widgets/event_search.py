@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
@@ -15,28 +13,38 @@ from typing_extensions import override
 from scenescope.models import ScenescopeError
 from scenescope.pipelines.log.records import SearchHit
 from scenescope.pipelines.log.store import EventLog
+from scenescope.pipelines.log.tracks import Embed
 from scenescope.widgets.event_data import find_event, session_words
 from scenescope.widgets.event_reader import EventReader
 from scenescope.widgets.event_results import EventResults, Found, thumbnail
+from scenescope.widgets.similar_objects import NOT_INSTALLED, Like, Report, look_alike
 from scenescope.widgets.timeline_words import what
 
-__all__ = ["EventSearch", "look_alike", "look_up"]
+__all__ = ["Answer", "EventSearch", "look_up"]
 
 TYPING_MS = 200
 MOST_HITS = 50
 HINT = "Type a class, a zone, a text or a code that was read."
 
 
-def look_up(log: EventLog, text: str, session_id: int | None, shown_id: int | None) -> list[Found]:
+@dataclass(frozen=True)
+class Answer:
+    """What was found, and a sentence about what was left out, or ""."""
+
+    found: list[Found]
+    note: str = ""
+
+
+def look_up(log: EventLog, text: str, session_id: int | None, shown_id: int | None) -> Answer:
     """Events with these words, with pictures of their objects. Called on the reader's thread."""
-    return _with_pictures(log, log.search(text, session_id, MOST_HITS), shown_id, scored=False)
+    return Answer(_with_pictures(log, log.search(text, session_id, MOST_HITS), shown_id, scored=False))
 
 
-def look_alike(
-    log: EventLog, embedding: Callable[[], NDArray[np.float32]], session_id: int | None, shown_id: int | None
-) -> list[Found]:
-    """Objects that look like one. Called on the reader's thread."""
-    return _with_pictures(log, log.similar(embedding(), session_id, MOST_HITS), shown_id, scored=True)
+def _find_alike(
+    log: EventLog, like: Like, session_id: int | None, shown_id: int | None, embed: Embed | str, report: Report
+) -> Answer:
+    hits, note = look_alike(log, like, session_id, MOST_HITS, embed, report)
+    return Answer(_with_pictures(log, hits, shown_id, scored=True), note)
 
 
 def _with_pictures(log: EventLog, hits: list[SearchHit], shown_id: int | None, scored: bool) -> list[Found]:
@@ -125,20 +133,21 @@ class EventSearch(QWidget):
             "search", partial(look_up, self._log, text, wanted, self._session_id), self._show, self._failed
         )
 
-    def find_similar(self, embedding: Callable[[], NDArray[np.float32]], name: str) -> None:
-        """Look for objects that look like one.
+    def find_similar(self, like: Like, name: str, embed: Embed | str = NOT_INSTALLED) -> None:
+        """Look for objects that look like one; another search, :meth:`say`, or closing the reader ends it.
 
         Args:
-            embedding: gives its embedding, on the reader's thread.
+            like: gives the object's embedding, on the reader's thread.
             name: of the object, for people.
+            embed: shows objects to the network that it has not seen yet, or says why it cannot.
         """
         if self._log is None:
             return
         wanted = None if self.everywhere.isChecked() else self._session_id
         self._soon.stop()
         self._say(f"Looking for objects like {name}…")
-        work = partial(look_alike, self._log, embedding, wanted, self._session_id)
-        self._reader.ask("search", work, partial(self._show, like=name), self._failed)
+        work = partial(_find_alike, self._log, like, wanted, self._session_id, embed, self._reader.report)
+        self._reader.ask("search", work, partial(self._show, like=name), self._failed, self._show_progress)
 
     def say(self, words: str) -> None:
         """Say why there is nothing to show."""
@@ -154,11 +163,17 @@ class EventSearch(QWidget):
             self._soon.stop()
             self.say(HINT)
 
-    def _show(self, found: list[Found], like: str = "") -> None:
+    def _show_progress(self, counts: tuple[int, int]) -> None:
+        done, total = counts
+        self._say(f"{done:,} of {total:,} object{'s' * (total != 1)} looked at…")
+
+    def _show(self, answer: Answer, like: str = "") -> None:
+        found = answer.found
         self.results.show_found(found)
         many = f"{'The best ' * (len(found) >= MOST_HITS)}{len(found)} result{'s' * (len(found) != 1)}"
         if like:
-            self._say(f"{many} like {like}" if found else f"Nothing looks like {like}.")
+            words = f"{many} like {like}." if found else f"Nothing looks like {like}."
+            self._say(f"{words} {answer.note}".strip())
         else:
             self._say(many if found else "Nothing was found. Try fewer words, or all sessions.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -30,6 +29,7 @@ from scenescope.pipelines.exchange.formats import FORMATS
 from scenescope.pipelines.log.records import Session
 from scenescope.widgets.background_row import BackgroundRow
 from scenescope.widgets.banner import Banner, Level
+from scenescope.widgets.dialog_parts import dialog_button
 from scenescope.widgets.export_work import ExportCancelled, ExportRequest, export, session_title, source_of
 from scenescope.widgets.settings import Settings
 
@@ -110,7 +110,7 @@ class ExportDialog(QDialog):
         self.folder = QLineEdit(folder)
         self.folder.setAccessibleName("Folder")
         self.folder.setToolTip("Where results.<format> are written")
-        self.browse = self._button("&Choose...", self._choose_folder, "Choose the folder")
+        self.browse = dialog_button("&Choose...", self._choose_folder, "Choose the folder")
         top = QGridLayout()
         for row, (words, widget) in enumerate((("&Run", self.runs), ("&Folder", self.folder))):
             label = QLabel(words)
@@ -162,9 +162,9 @@ class ExportDialog(QDialog):
         self.written.setTextFormat(self.written.textFormat().PlainText)
         self.background = BackgroundRow()
         self.background.changed.connect(self._show_state)
-        self.begin = self._button("&Export", self._export, "Write what is chosen")
+        self.begin = dialog_button("&Export", self._export, "Write what is chosen")
         self.begin.setObjectName("primary")
-        close = self._button("Clo&se", self.close, "Close this window; what is being written is given up")
+        close = dialog_button("Clo&se", self.close, "Close this window; what is being written is given up")
         bottom = QHBoxLayout()
         bottom.addStretch(1)
         bottom.addWidget(self.begin)
@@ -210,15 +210,6 @@ class ExportDialog(QDialog):
         box.setAccessibleName(name)
         box.setToolTip(name)
         return box
-
-    @staticmethod
-    def _button(text: str, act: Callable[[], object], tip: str) -> QPushButton:
-        button = QPushButton(text)
-        button.setToolTip(tip)
-        button.setAccessibleDescription(tip)
-        button.setAutoDefault(False)
-        button.clicked.connect(lambda: act())
-        return button
 
     # What is shown -----------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt, Slot
 
 from scenescope.pipelines import Stage
+from scenescope.pipelines.log.records import SessionKind
 from scenescope.pipelines.log.store import EventLog
 from scenescope.pipelines.log.tracks import Embed
 from scenescope.pipelines.registry import Registry
@@ -18,19 +19,38 @@ from scenescope.widgets.analysis_commands import AnalysisCommands
 from scenescope.widgets.export_commands import ExportCommands
 from scenescope.widgets.film_controls import FilmControls
 from scenescope.widgets.recording_commands import RecordingCommands
+from scenescope.widgets.settings import Settings
 from scenescope.widgets.timeline_dock import Timeline
 from scenescope.widgets.zone_commands import ZoneCommands
 
 if TYPE_CHECKING:
     from scenescope.widgets.main_window import MainWindow
 
-__all__ = ["Inspection"]
+__all__ = ["Inspection", "let_old_go"]
 
 KEEP_KEY = "events.keep"
+KEEP_DAYS_KEY = "events.keep_days"
+"""Setting: so many days what was watched stays in the log; 0 for ever."""
+KEEP_DAYS, MOST_DAYS = 90.0, 1e6
+MOST_LOG_BYTES = 2 << 30
+
+
+def let_old_go(log: EventLog, settings: Settings) -> None:
+    """Let the log forget what was watched long ago, on its own thread.
+
+    That is what began more than 90 days ago, or as many as the setting ``events.keep_days`` says (0 for ever); then
+    the oldest until the log has at most 2 GB. Analyses stay until the user deletes them.
+    """
+    wish = settings.get(KEEP_DAYS_KEY, KEEP_DAYS)
+    is_number = isinstance(wish, int | float) and not isinstance(wish, bool)
+    days = float(min(wish, MOST_DAYS)) if is_number and wish >= 0 else KEEP_DAYS
+    log.prune(days or None, MOST_LOG_BYTES, (SessionKind.LIVE, SessionKind.WATCHED))
 
 
 class Inspection(QObject):
     """Makes these parts for a window, gives them their docks, and carries news between them.
+
+    It also lets old sessions go, see :func:`let_old_go`.
 
     Args:
         window: whose engine, bridge, playback and views they use; its own parts are all made.
@@ -44,6 +64,7 @@ class Inspection(QObject):
         self._window = window
         engine, bridge, playback = window.engine, window.bridge, window.playback
         settings, stack = window.settings, window.editor.stack
+        let_old_go(log, settings)
         self.film = FilmControls(
             playback, window.playback_bar, engine, bridge, settings, stack, window, registry=registry
         )
@@ -102,6 +123,8 @@ class Inspection(QObject):
             part.told.connect(notices.inform)
             part.failed.connect(notices.warn)
         window.bridge.pipeline_changed.connect(self.zones.show_pipeline)
+        self.analysis.begun.connect(self.timeline.panel.show_session)
+        self.analysis.ended.connect(self._analysis_ended)
         marks = self.film.marks
         marks.changed.connect(lambda: self.analysis.panel.show_marks(marks.span))
         self.zones.editing_changed.connect(self._zones_edited)
@@ -132,6 +155,12 @@ class Inspection(QObject):
         if not isinstance(source, VideoFile):
             return WatchedSource(pipeline=pipeline)
         return WatchedSource(str(source.path.resolve()), content_fingerprint(source.path), pipeline)
+
+    @Slot(int)
+    def _analysis_ended(self, session_id: int) -> None:
+        # Whoever looks at another session meanwhile is not torn away from it.
+        if self.timeline.panel.sessions.follows_newest:
+            self.timeline.panel.show_session(session_id)
 
     @Slot()
     def _show_events(self) -> None:

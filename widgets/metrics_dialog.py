@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLabel,
     QLineEdit,
-    QPushButton,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -30,6 +28,7 @@ from typing_extensions import override
 from scenescope.pipelines.log.records import Session, SessionKind
 from scenescope.widgets.background_row import BackgroundRow
 from scenescope.widgets.banner import Banner, Level
+from scenescope.widgets.dialog_parts import dialog_button
 from scenescope.widgets.export_dialog import SessionChoice, fail
 from scenescope.widgets.export_work import Comparison, compare, csv_of
 from scenescope.widgets.settings import Settings
@@ -102,8 +101,8 @@ class MetricsDialog(QDialog):
         self.path.setAccessibleName("Ground truth")
         self.path.setPlaceholderText("A file, folder or ZIP archive: COCO, YOLO, VOC, MOT, CVAT, CSV, Parquet, JSONL")
         self.path.setToolTip("The file, folder or ZIP archive with the true boxes")
-        self.file = self._button("F&ile...", self._choose_file, "Choose a file")
-        self.folder = self._button("F&older...", self._choose_folder, "Choose a folder")
+        self.file = dialog_button("F&ile...", self._choose_file, "Choose a file")
+        self.folder = dialog_button("F&older...", self._choose_folder, "Choose a folder")
         self.known = QLabel()
         self.known.setObjectName("muted")
         self.known.setTextFormat(self.known.textFormat().PlainText)
@@ -124,7 +123,7 @@ class MetricsDialog(QDialog):
         self.match.setToolTip("Frames that belong together have the same number, or nearly the same time")
         for words, value in (("number, else time", "auto"), ("number", "number"), ("time", "time")):
             self.match.addItem(words, value)
-        self.compare = self._button("&Compare", self._compare, "Judge the run against the ground truth")
+        self.compare = dialog_button("&Compare", self._compare, "Judge the run against the ground truth")
         self.compare.setObjectName("primary")
         options = QHBoxLayout()
         for words, box in (
@@ -166,8 +165,8 @@ class MetricsDialog(QDialog):
         self.remarks.setTextFormat(self.remarks.textFormat().PlainText)
         self.background = BackgroundRow()
         self.background.changed.connect(self._show_state)
-        self.copy = self._button("Copy as C&SV", self._copy, "Copy the table")
-        close = self._button("C&lose", self.close, "Close this window")
+        self.copy = dialog_button("Copy as C&SV", self._copy, "Copy the table")
+        close = dialog_button("C&lose", self.close, "Close this window")
         bottom = QHBoxLayout()
         bottom.addWidget(self.copy)
         bottom.addStretch(1)
@@ -196,15 +195,6 @@ class MetricsDialog(QDialog):
         box.setAccessibleName(name)
         box.setToolTip(tip)
         return box
-
-    @staticmethod
-    def _button(text: str, act: Callable[[], object], tip: str) -> QPushButton:
-        button = QPushButton(text)
-        button.setToolTip(tip)
-        button.setAccessibleDescription(tip)
-        button.setAutoDefault(False)
-        button.clicked.connect(lambda: act())
-        return button
 
     # What is shown -----------------------------------------------------------------------------------------------
 

@@ -53,6 +53,9 @@ class Notices(QWidget):
             wait = f"Trying again in {state.retry_in_s:g} s." if state.retry_in_s else ""
             hint = f"{state.hint} {wait}".strip()
             self.source_banner.say(Level.WARNING, state.message, hint, button="Retry now", word="source")
+        elif state.phase is SourcePhase.ENDED and state.message:
+            # A film broke off: it is held there, and one can go back in it.
+            self.source_banner.say(Level.WARNING, state.message, state.hint)
         elif state.phase in (SourcePhase.PLAYING, SourcePhase.PAUSED, SourcePhase.STOPPED):
             self.source_banner.hide()
 

@@ -61,6 +61,9 @@ class StatusStrip(QWidget):
         self.age = Measure("age", "0000 / 0000 ms", "From capture to the screen: median / 95th percentile")
         self.overlay = Measure("overlay", "000 ms old", "How much older than the picture the overlay is")
         self.dropped = Measure("dropped", "000000", "Pictures captured but not analysed: newer ones came")
+        self.skipped = Measure(
+            "skipped", "000000", "Pictures of the film that fast playing passed over without reading"
+        )
         self.queue = Measure("queue", "00", "Pictures that wait for analysis")
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 3, 12, 5)
@@ -74,6 +77,7 @@ class StatusStrip(QWidget):
             self.age,
             self.overlay,
             self.dropped,
+            self.skipped,
             self.queue,
         )
         for measure in self.measures:
@@ -84,7 +88,8 @@ class StatusStrip(QWidget):
     @override
     def resizeEvent(self, event: QResizeEvent) -> None:
         room = self.width() - self.device.sizeHint().width() - SOURCE_WIDTH
-        for measure in (self.shown, self.age, self.overlay, self.analysed, self.dropped, self.captured, self.queue):
+        first = (self.shown, self.age, self.overlay, self.analysed, self.dropped, self.captured)
+        for measure in (*first, self.skipped, self.queue):
             room -= measure.sizeHint().width() + SPACING
             measure.setVisible(room >= 0)
 
@@ -99,6 +104,7 @@ class StatusStrip(QWidget):
         self.shown.show_text(f"{painted.fps:.1f} fps")
         self.age.show_text(f"{painted.age_p50_ms:.0f} / {painted.age_p95_ms:.0f} ms")
         self.dropped.show_text(str(stats.counts.dropped))
+        self.skipped.show_text(str(stats.counts.skipped))
         self.queue.show_text(str(stats.queue_depth))
 
     def show_overlay(self, picture: ComposedPicture | None) -> None:

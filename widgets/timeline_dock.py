@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QUndoStack
 
-from scenescope.models import Detections, ScenescopeError
+from scenescope.models import Detections, ScenescopeError, SinkError
 from scenescope.pipelines import Frame
 from scenescope.pipelines.display import ObjectRef
 from scenescope.pipelines.engine import Engine
 from scenescope.pipelines.events import SourcePhase, SourceState
 from scenescope.pipelines.log.store import EventLog
 from scenescope.pipelines.log.tracks import Embed
+from scenescope.pipelines.sources._fingerprint import content_fingerprint
+from scenescope.pipelines.sources.replay import Replay
+from scenescope.pipelines.sources.video import VideoFile
 from scenescope.widgets.bridge import EngineBridge
 from scenescope.widgets.event_panel import EventPanel
+from scenescope.widgets.event_reader import EventReader
 from scenescope.widgets.playback import Playback
 from scenescope.widgets.settings import Settings
 from scenescope.widgets.similar_objects import cut_out, embedding_of_picture, embedding_of_track
@@ -72,6 +77,8 @@ class Timeline(QObject):
         self._window = window
         self._film_marks: Marks | None = None
         self._go_to: tuple[str, float] | None = None
+        self._unsubscribe: Callable[[], None] | None = None
+        self._film_reader = EventReader("film-content", self)
         self.panel = EventPanel(stack, window)
         self._recall()
         self.set_log(log)
@@ -84,16 +91,32 @@ class Timeline(QObject):
         self.panel.range_selected.connect(self._mark_range)
         self.panel.follow.toggled.connect(self._follow_toggled)
         self.panel.view.layout_changed.connect(self._remember)
+        playback.source_changed.connect(self._look_at_film)
         self._source_changed(engine.source_state)
+        self._look_at_film()
 
     # Wiring ------------------------------------------------------------------------------------------------------
 
     def set_log(self, log: EventLog | ScenescopeError | None) -> None:
         """Show another log, or say why there is none."""
+        self._leave_log()
         if isinstance(log, ScenescopeError):
             self.panel.set_log(None, log.user_message, log.hint)
-        else:
-            self.panel.set_log(log)
+            return
+        self.panel.set_log(log)
+        if log is not None:
+            self._unsubscribe = log.subscribe_problem(self._problem_changed)
+            if log.problem is not None:
+                self.panel.show_problem(log.problem)
+
+    def _leave_log(self) -> None:
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+
+    def _problem_changed(self, problem: SinkError | None) -> None:
+        """On the log's thread."""
+        self._bridge.post(partial(self.panel.show_problem, problem))
 
     def set_embed(self, embed: Embed | str) -> None:
         """What tells how objects look, for "find similar"; or a sentence that says why it cannot be told."""
@@ -107,6 +130,8 @@ class Timeline(QObject):
 
     def close(self) -> None:
         """End what runs; call it before the log is closed."""
+        self._leave_log()
+        self._film_reader.close()
         self.panel.close_threads()
 
     def _recall(self) -> None:
@@ -178,7 +203,7 @@ class Timeline(QObject):
         session, log = self.panel.session, self.panel.log
         if isinstance(embed, str):
             if one.track_id is not None and session is not None and log is not None and self.panel.is_open:
-                search.find_similar(partial(embedding_of_track, log, session.id, one.track_id, embed), name)
+                search.find_similar(partial(embedding_of_track, log, session.id, one.track_id, embed), name, embed)
             else:
                 search.say(embed)
             return
@@ -191,7 +216,7 @@ class Timeline(QObject):
         except ScenescopeError as error:
             search.say(str(error))
             return
-        search.find_similar(partial(embedding_of_picture, picture, embed), name)
+        search.find_similar(lambda _anew: embedding_of_picture(picture, embed), name, embed)
 
     # News --------------------------------------------------------------------------------------------------------
 
@@ -213,6 +238,17 @@ class Timeline(QObject):
             if self._go_to is not None and self._go_to[0] == self._playback.text:
                 (_, t_s), self._go_to = self._go_to, None
                 self._playback.seek(t_s)
+
+    @Slot()
+    def _look_at_film(self) -> None:
+        """Learn what the film is known by: it has the same sessions under another name."""
+        source = self._playback.source
+        self._film_reader.cancel("film")
+        self.panel.set_fingerprint("")
+        if isinstance(source, VideoFile | Replay):
+            work = partial(content_fingerprint, source.path)
+            # A film that cannot be read says so itself, when it is played.
+            self._film_reader.ask("film", work, self.panel.set_fingerprint, lambda _error: None)
 
     @Slot(int, float)
     def _seek_frame(self, frame: int, t_s: float) -> None:

@@ -215,7 +215,9 @@ class AnalysisRun:
         check_spec(PipelineSpec.from_yaml(session.pipeline, where="The pipeline of the analysis"), registry)
         info = look_into(path)
         check_same_file(path, session.fingerprint)
-        return cls(log, session, path, expected_frames(session, info), registry=registry, **more)
+        run = cls(log, session, path, expected_frames(session, info), registry=registry, **more)
+        log.reopen(session_id)
+        return run
 
     # Commands ----------------------------------------------------------------------------------------------------
 

@@ -143,11 +143,10 @@ class Cleaned:
 
 
 def cleaned(table: BoxTable, *, area: bool, inside: bool) -> Cleaned:
-    """The table with finite boxes only, and names that are Unicode text.
+    """The table with finite boxes only, names that are Unicode text, and times in whole microseconds.
 
     Without area they are left out if ``area``; ``inside`` cuts them to the picture, where its size is known.
     """
-    names = tuple(name.encode("utf-8", "replace").decode() for name in table.class_names)
     xyxy, clipped = table.xyxy, 0
     keep = np.isfinite(xyxy).all(axis=1) & np.isfinite(table.confidence)
     sizes = table.sizes_wh
@@ -158,9 +157,22 @@ def cleaned(table: BoxTable, *, area: bool, inside: bool) -> Cleaned:
         xyxy = cut
     if area:
         keep &= (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])
-    table = replace(table, class_names=names, xyxy=xyxy)
+    table = replace(
+        table,
+        source=_unicode(table.source),
+        class_names=tuple(map(_unicode, table.class_names)),
+        frame_name=tuple(map(_unicode, table.frame_name)),
+        # As in results.jsonl: numpy rounds halves another way.
+        frame_pts_s=np.array([round(pts_s, 6) for pts_s in table.frame_pts_s.tolist()]),
+        xyxy=xyxy,
+    )
     dropped = int((~keep).sum())
     return Cleaned(chosen(table, keep) if dropped else table, dropped, clipped)
+
+
+def _unicode(name: str) -> str:
+    """File names may hold bytes that are no text; Python keeps them as lone surrogates, which no format can hold."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def chosen(table: BoxTable, rows: NDArray[Any]) -> BoxTable:

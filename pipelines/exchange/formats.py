@@ -71,6 +71,19 @@ class Format:
         """The file or folder in the folder ``out``."""
         return out / f"results.{self.name}"
 
+    def check(self, path: Path) -> None:
+        """Say before a long run what would keep :meth:`write` from writing at its end.
+
+        Raises:
+            SinkError: something of another kind lies at ``path``, or a library is not installed.
+        """
+        if self.folder and path.is_file():
+            raise SinkError(f"{path} is a file, and a folder is to be written there.", hint="Choose another folder.")
+        if not self.folder and path.is_dir():
+            raise SinkError(f"{path} is a folder, and a file is to be written there.", hint="Choose another folder.")
+        if self.name == "parquet":
+            rows.check_can_write_parquet()
+
     def write(
         self, table: BoxTable, path: Path, images: Mapping[int, Path] | None = None, told: Told = _nobody
     ) -> Written:
@@ -85,9 +98,8 @@ class Format:
         Raises:
             SinkError: it cannot be written there, or in this format.
         """
+        self.check(path)
         clean = cleaned(table, area=self._needs_area, inside=self._inside)
-        if self.folder and path.is_file():
-            raise SinkError(f"{path} is a file, and a folder is to be written there.", hint="Choose another folder.")
         try:
             self._write(clean.table, path, images, told)
         except OSError as error:

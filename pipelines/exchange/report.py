@@ -65,6 +65,7 @@ class ReportSink(Sink):
 
     Attributes:
         timings, warnings: shown in the report; whoever runs the pipeline may add to them until ``close``.
+        before_close: called before the page is written, for those who know both only at the end.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class ReportSink(Sink):
         self.path = path
         self.timings: list[tuple[str, float]] = []
         self.warnings: list[str] = []
+        self.before_close: Callable[[ReportSink], None] = lambda _: None
         self._spec = spec
         self._make_spotter = make_spotter
         self._info: SourceInfo | None = None
@@ -124,6 +126,7 @@ class ReportSink(Sink):
         if info is None:
             return
         self._take(self._spotter.finish())
+        self.before_close(self)
         write_page(self._data(info), self.path)
 
     def _take(self, events: Iterable[LogEvent]) -> None:

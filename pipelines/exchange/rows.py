@@ -23,7 +23,16 @@ from scenescope.pipelines.exchange.files import CHUNK_ROWS, EXPORT_EXTRA, Told, 
 from scenescope.pipelines.exchange.gather import Gathered, reading
 from scenescope.pipelines.exchange.table import BoxTable
 
-__all__ = ["COLUMNS", "read_csv", "read_jsonl", "read_parquet", "write_csv", "write_jsonl", "write_parquet"]
+__all__ = [
+    "COLUMNS",
+    "check_can_write_parquet",
+    "read_csv",
+    "read_jsonl",
+    "read_parquet",
+    "write_csv",
+    "write_jsonl",
+    "write_parquet",
+]
 
 COLUMNS = ("frame", "pts_s", "label", "confidence", "x1", "y1", "x2", "y2", "track_id")
 META_KEY = b"scenescope"
@@ -227,6 +236,15 @@ def _pyarrow(error: type[SinkError] | type[SourceError], what: str) -> Any:
     return pyarrow
 
 
+def check_can_write_parquet() -> None:
+    """Say early what would be missing at the end of a long run.
+
+    Raises:
+        SinkError: pyarrow is not installed.
+    """
+    _pyarrow(SinkError, "Writing")
+
+
 def write_parquet(table: BoxTable, path: Path, images: Images, told: Told) -> None:
     """The columns of the CSV with types; source, size, rate and class names are in the file's metadata.
 
@@ -250,7 +268,8 @@ def write_parquet(table: BoxTable, path: Path, images: Images, told: Told) -> No
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with pa.parquet.ParquetWriter(part, schema, compression="zstd") as out:
+        # An open file, since pyarrow takes no path that is not Unicode text.
+        with part.open("wb") as file, pa.parquet.ParquetWriter(file, schema, compression="zstd") as out:
             for frame, pts_s, class_id, *numbers, track_id in _row_chunks(table, told):
                 empty = class_id < 0
                 labels = pa.DictionaryArray.from_arrays(pa.array(class_id.astype(np.int32), mask=empty), names)

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any
 
 from scenescope.models import LogEvent
-from scenescope.pipelines.log.records import FrameRecord, NewSession, TrackRecord
+from scenescope.pipelines.log.records import FrameRecord, NewSession, SessionKind, TrackRecord
 from scenescope.pipelines.log.schema import COARSE_S, FINE_S
 
 __all__ = ["Changes", "Row", "event_row", "frame_row", "track_row", "with_wall_clock"]
@@ -111,9 +111,13 @@ class Changes:
         self._settle()
         self.connection.execute("COMMIT")
         # The transaction stands, whatever becomes of this.
-        with contextlib.suppress(sqlite3.Error):
-            for action in self._afterwards:
+        for action in self._afterwards:
+            with contextlib.suppress(sqlite3.Error):
                 action()
+
+    def afterwards(self, action: Callable[[], None]) -> None:
+        """Call this once the transaction stands; not when it is undone."""
+        self._afterwards.append(action)
 
     def undo(self) -> None:
         """Leave the file as it was."""
@@ -176,6 +180,22 @@ class Changes:
         """A session is over."""
         self.connection.execute(
             "UPDATE sessions SET ended_wall_s = ?, complete = ? WHERE id = ?", (time.time(), int(complete), session_id)
+        )
+        self.touched.add(session_id)
+
+    def reopen(self, session_id: int) -> bool:
+        """A session goes on; False when it is not there."""
+        self.touched.add(session_id)
+        row = self.connection.execute(
+            "UPDATE sessions SET ended_wall_s = NULL, complete = 0 WHERE id = ?", (session_id,)
+        )
+        return row.rowcount == 1
+
+    def keep_embedding(self, session_id: int, track_id: int, best_frame: int, embedding: bytes) -> None:
+        """How a track looks, unless another picture of it has been kept meanwhile."""
+        self.connection.execute(
+            "UPDATE tracks SET embedding = ? WHERE (session_id, track_id, best_frame) = (?, ?, ?)",
+            (embedding, session_id, track_id, best_frame),
         )
         self.touched.add(session_id)
 
@@ -261,13 +281,19 @@ class Changes:
         )
         self.connection.execute("INSERT INTO words(words) VALUES ('optimize')")
         self._forget()
-        self._afterwards.append(self._shrink)
+        if self._shrink not in self._afterwards:
+            self.afterwards(self._shrink)
 
-    def prune(self, max_age_days: float | None, max_bytes: int | None, active: set[int]) -> None:
+    def prune(
+        self, max_age_days: float | None, max_bytes: int | None, kinds: Iterable[SessionKind], active: set[int]
+    ) -> None:
         """Delete sessions that are older than so many days, then the oldest until the rest is small enough."""
         self._settle()
-        rows = self.connection.execute("SELECT id, began_wall_s FROM sessions ORDER BY began_wall_s, id").fetchall()
-        rows = [(session_id, began_s) for session_id, began_s in rows if session_id not in active]
+        rows = self.connection.execute(
+            "SELECT id, began_wall_s, kind FROM sessions ORDER BY began_wall_s, id"
+        ).fetchall()
+        wanted = {kind.value for kind in kinds}
+        rows = [(number, began_s) for number, began_s, kind in rows if kind in wanted and number not in active]
         if max_age_days is not None:
             oldest_s = time.time() - max_age_days * DAY_S
             self.delete_sessions([session_id for session_id, began_s in rows if began_s < oldest_s])

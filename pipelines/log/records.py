@@ -60,13 +60,21 @@ class NewSession:
 
 @dataclass(frozen=True)
 class Session(NewSession):
-    """A session in the log. ``complete`` is False while it goes on, and for good when it was cut off."""
+    """A session in the log.
+
+    Attributes:
+        ended_wall_s: Unix time; None while it goes on, and for good when the process was killed.
+        complete: it has all that was to come; False while it goes on, and for good when it was cut off.
+        frames, last_s: how many frames have passed, and the media time of the last.
+        active: it goes on in this process.
+    """
 
     id: int = 0
     ended_wall_s: float | None = None
     complete: bool = False
     frames: int = 0
     last_s: float = 0.0
+    active: bool = False
 
 
 @dataclass(frozen=True)

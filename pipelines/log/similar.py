@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scenescope.pipelines.log.records import SearchHit
 
-__all__ = ["Similar"]
+__all__ = ["Similar", "without_embedding"]
 
 MOST_CACHED_BYTES = 256 << 20
 
@@ -82,6 +82,17 @@ class Similar:
                 ):
                     self._kept.popitem(last=False)
         return looks
+
+
+def without_embedding(db: sqlite3.Connection, session_id: int | None, length: int, limit: int) -> list[tuple[int, int]]:
+    """(session, track) of those with a picture and no embedding of this length, the newest first."""
+    where, values = ("", []) if session_id is None else ("AND t.session_id = ?", [session_id])
+    return db.execute(
+        f"""SELECT t.session_id, t.track_id FROM tracks t JOIN sessions s ON s.id = t.session_id
+            WHERE length(t.picture_jpeg) > 0 AND coalesce(length(t.embedding), 0) <> ? {where}
+            ORDER BY s.began_wall_s DESC, t.session_id DESC, t.last_s DESC, t.track_id LIMIT ?""",
+        [4 * length, *values, limit],
+    ).fetchall()
 
 
 def _hit(db: sqlite3.Connection, score: float, session_id: int, track_id: int) -> SearchHit | None:

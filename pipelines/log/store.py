@@ -6,8 +6,9 @@ import itertools
 import sqlite3
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from scenescope.pipelines.log.records import (
     SessionKind,
     TrackRecord,
 )
-from scenescope.pipelines.log.similar import Similar
+from scenescope.pipelines.log.similar import Similar, without_embedding
 from scenescope.pipelines.log.writer import Job, LogWriter
 
 __all__ = ["EventLog"]
@@ -46,7 +47,7 @@ class EventLog:
     sessions lose their oldest records that wait, which ``dropped`` counts. While the file cannot be written at all
     nobody waits, the newest records are kept in memory, and :attr:`problem` says why.
 
-    A process that is killed leaves all but the last moment; such a session is not ``complete``.
+    A process that is killed leaves all but the last moment; such a session is neither ``complete`` nor ``active``.
 
     Args:
         path: of the file. A damaged one is set aside as ``<name>.damaged-<n>``, and :attr:`notice` says so.
@@ -60,8 +61,9 @@ class EventLog:
         self.path = Path(path)
         self._lock = threading.Lock()
         self._listeners: tuple[Callable[[int], None], ...] = ()
+        self._on_problem: tuple[Callable[[SinkError | None], None], ...] = () if on_problem is None else (on_problem,)
         self._similar = Similar()
-        self._writer = LogWriter(self.path, self._committed, on_problem)
+        self._writer = LogWriter(self.path, self._committed, self._tell_problem)
         self._readers = Readers(self.path, lambda: self._writer.connections)
 
     @property
@@ -93,9 +95,35 @@ class EventLog:
             SinkError: nothing can be written now.
         """
         new = with_wall_clock(new)
-        session_id: int = self._writer.ask(lambda changes: changes.put_session(new))
-        self._writer.active[session_id] = new
+
+        def apply(changes: Changes) -> int:
+            number = changes.put_session(new)
+            changes.afterwards(lambda: self._writer.active.update({number: new}))
+            return number
+
+        session_id: int = self._writer.ask(apply)
         return session_id
+
+    def reopen(self, session_id: int) -> None:
+        """Go on with a session that was ended or cut off; waits until that is written.
+
+        Raises:
+            SinkError: it is not there any more, or nothing can be written now.
+        """
+        session = self.session(session_id)
+
+        def apply(changes: Changes) -> bool:
+            if session is None or not changes.reopen(session_id):
+                return False
+            changes.afterwards(lambda: self._writer.active.update({session_id: session}))
+            return True
+
+        if not self._writer.ask(apply):
+            raise SinkError("That session is not in the log any more.", hint="Begin a new one.")
+
+    def goes_on(self, session_id: int) -> bool:
+        """True from :meth:`begin` or :meth:`reopen` until the session's end is written, in this process."""
+        return session_id in self._writer.active
 
     def add(
         self,
@@ -138,8 +166,12 @@ class EventLog:
 
     def end(self, session_id: int, complete: bool) -> None:
         """End a session. ``complete``: it has all that was to come, and was not cut off."""
-        self._do(lambda changes: changes.end(session_id, complete))
-        self._writer.active.pop(session_id, None)
+
+        def apply(changes: Changes) -> None:
+            changes.end(session_id, complete)
+            changes.afterwards(lambda: self._leave(session_id))
+
+        self._do(apply)
 
     def add_now(self, session_id: int, event: LogEvent) -> int:
         """Add one event and wait for its ``id``; 0 when the session is not there any more.
@@ -168,15 +200,41 @@ class EventLog:
 
     def delete_session(self, session_id: int) -> None:
         """Delete a session with all that it holds, and give its room on the disk back."""
-        self._writer.active.pop(session_id, None)
-        self._do(lambda changes: changes.delete_sessions([session_id]))
 
-    def prune(self, max_age_days: float | None = None, max_bytes: int | None = None) -> None:
+        def apply(changes: Changes) -> None:
+            changes.delete_sessions([session_id])
+            changes.afterwards(lambda: self._leave(session_id))
+
+        self._do(apply)
+
+    def prune(
+        self,
+        max_age_days: float | None = None,
+        max_bytes: int | None = None,
+        kinds: Collection[SessionKind] = tuple(SessionKind),
+    ) -> None:
         """Delete sessions that began more than so many days ago, then the oldest until the rest fits in so many bytes.
 
-        Sessions that go on are kept.
+        Only sessions of these ``kinds`` are deleted, and none that goes on.
         """
-        self._do(lambda changes: changes.prune(max_age_days, max_bytes, set(self._writer.active)))
+        self._do(lambda changes: changes.prune(max_age_days, max_bytes, kinds, set(self._writer.active)))
+
+    def keep_embeddings(self, tracks: Iterable[TrackRecord]) -> None:
+        """Add the embeddings of tracks that are in the log. One that has got a better picture meanwhile is let be."""
+        rows = [
+            (track.session_id, track.track_id, track.best_frame, track.embedding.astype("<f4").tobytes())
+            for track in tracks
+            if track.session_id is not None and track.embedding is not None
+        ]
+
+        def apply(changes: Changes) -> None:
+            for row in rows:
+                changes.keep_embedding(*row)
+
+        self._do(apply)
+
+    def _leave(self, session_id: int) -> None:
+        self._writer.active.pop(session_id, None)
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until all that was added is in the file; False when that takes longer or cannot be done."""
@@ -207,6 +265,28 @@ class EventLog:
 
         return unsubscribe
 
+    def subscribe_problem(self, listener: Callable[[SinkError | None], None]) -> Callable[[], None]:
+        """Be called with each new :attr:`problem`, and with None once it is over, on the writing thread.
+
+        Returns:
+            What ends the subscription.
+        """
+        with self._lock:
+            self._on_problem = (*self._on_problem, listener)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._on_problem = tuple(other for other in self._on_problem if other is not listener)
+
+        return unsubscribe
+
+    def _tell_problem(self, problem: SinkError | None) -> None:
+        for listener in self._on_problem:
+            try:
+                listener(problem)
+            except Exception as error:
+                traceback.print_exception(error)
+
     def _committed(self, session_ids: set[int]) -> None:
         for session_id in sorted(session_ids):
             self._similar.forget(session_id)
@@ -227,12 +307,15 @@ class EventLog:
     def sessions(self, source: str | None = None, fingerprint: str | None = None) -> list[Session]:
         """All sessions, or those of a source or of a file's content; the newest first."""
         with self._reading() as db:
-            return queries.sessions(db, source, fingerprint)
+            return self._with_state(queries.sessions(db, source, fingerprint))
 
     def session(self, session_id: int) -> Session | None:
         """One session."""
         with self._reading() as db:
-            return next(iter(queries.sessions(db, session_id=session_id)), None)
+            return next(iter(self._with_state(queries.sessions(db, session_id=session_id))), None)
+
+    def _with_state(self, sessions: list[Session]) -> list[Session]:
+        return [replace(one, active=True) if self.goes_on(one.id) else one for one in sessions]
 
     def events(self, query: EventQuery) -> list[LogEvent]:
         """Events that fit, session by session, by time."""
@@ -290,3 +373,8 @@ class EventLog:
         """Tracks that look most like an embedding, float32 (D,), by the cosine of the angle between them."""
         with self._reading() as db:
             return self._similar.search(db, embedding, session_id, limit)
+
+    def without_embedding(self, session_id: int | None, length: int, limit: int) -> list[tuple[int, int]]:
+        """(session, track) of tracks that have a picture but no embedding of this length, the newest first."""
+        with self._reading() as db:
+            return without_embedding(db, session_id, length, limit)

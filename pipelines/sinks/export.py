@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scenescope.models import ScenescopeError, SinkError
+from scenescope.models import SinkError
 from scenescope.pipelines.frame import Frame
 from scenescope.pipelines.sink import Sink
 from scenescope.pipelines.sinks.jsonl import FoundObject, found_objects
@@ -89,8 +89,10 @@ class ExportSink(Sink):
         """Begin to gather.
 
         Raises:
-            SinkError: the folder cannot be written to.
+            SinkError: the folder cannot be written to, or one of the formats could not be at the end.
         """
+        for one in self._formats:
+            one.check(one.target(self._out))
         from scenescope.pipelines.exchange.table import BoxTableBuilder
 
         self._builder = BoxTableBuilder(info.name, info.size_wh, info.rate_hz)
@@ -146,12 +148,12 @@ class ExportSink(Sink):
         if builder is None:
             return
         table = builder.table()
-        failure: ScenescopeError | None = None
+        failure: Exception | None = None
         for one in self._formats:
             try:
                 images = self._files if one.pictures else None
                 self.written.append(one.write(table, one.target(self._out), images))
-            except ScenescopeError as error:
+            except Exception as error:
                 failure = failure or error
         if self._pictures is not None:
             shutil.rmtree(self._pictures, ignore_errors=True)

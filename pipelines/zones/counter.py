@@ -207,7 +207,7 @@ class SceneCounter:
             if zone.dwell_s is None:
                 continue
             stay_s = look.t_s - self._zones.entered_s[look.slot, column]
-            long = self._zones.inside[look.slot, column] & ~self._zones.dwelt[look.slot, column]
+            long = self._zones.staying(look.slot)[:, column] & ~self._zones.dwelt[look.slot, column]
             for row in np.flatnonzero(long & (stay_s >= zone.dwell_s)).tolist():
                 slot = int(look.slot[row])
                 self._zones.dwelt[slot, column] = True

@@ -142,6 +142,10 @@ class ZoneStates(_Table):
         self._over[at] = False
         self._run[at] = 0
 
+    def staying(self, slots: Int) -> NDArray[np.bool_]:
+        """Bool (M, zones), who is in which zone and not on the way out, for all that is known."""
+        return self.inside[slots] & ~self._over[slots]
+
     def step(self, look: Look) -> list[Change]:
         """Take the next frame; who went in or out."""
         slot = look.slot

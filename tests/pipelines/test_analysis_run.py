@@ -145,6 +145,21 @@ def test_cancelled_and_resumed_is_the_same_bytes(log: EventLog, film: Path, trut
     assert sorted(Heat.seen) == list(range(kept, 60))
 
 
+def test_one_that_is_resumed_goes_on_and_is_not_pruned(log: EventLog, film: Path) -> None:
+    run = begin(log, film)
+    run.cancel()
+    assert run.wait(60)
+    assert log.flush()
+    assert not log.session(run.session.id).active
+    again = AnalysisRun.resume(log, run.session.id, registry=analysis_registry(), budget=BUDGET)
+    assert log.session(run.session.id).active
+    log.prune(max_age_days=0, max_bytes=0)
+    again.start()
+    assert again.wait(60)
+    session = log.session(run.session.id)
+    assert (session.complete, session.active) == (True, False)
+
+
 CHILD = """
     import sys, threading
     from pathlib import Path

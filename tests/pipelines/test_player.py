@@ -141,6 +141,7 @@ def test_a_film_that_cannot_be_indexed_can_be_sought_in_by_time(make, error):
     engine.set_rate(-1)
     assert engine.rate == 1, "without an index there is no way back"
     assert bool(watch.of(EngineFault)) is not isinstance(error, SourceError)
+    assert watch.of(IndexProgress)[-1].done == 1.0, "nobody waits for it any longer"
 
 
 def test_what_is_read_as_fast_as_it_goes_pays_for_no_index(make):

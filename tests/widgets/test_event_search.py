@@ -107,7 +107,7 @@ def test_a_log_that_cannot_be_read_is_said(search: EventSearch, street: tuple[Ev
 
 
 def test_objects_that_look_alike_come_first(search: EventSearch, qtbot: Any):
-    search.find_similar(lambda: ONE_HOT[3], "truck <b>")
+    search.find_similar(lambda _anew: ONE_HOT[3], "truck <b>")
     qtbot.waitUntil(lambda: bool(search.results.found), timeout=WAIT_MS)
     first = search.results.found[0]
     assert first.hit.track_id % 8 == 3
@@ -116,7 +116,7 @@ def test_objects_that_look_alike_come_first(search: EventSearch, qtbot: Any):
 
 
 def test_why_nothing_can_be_compared_is_said(search: EventSearch, qtbot: Any):
-    def no_network() -> Any:
+    def no_network(_anew: bool) -> Any:
         raise StageError("No network is installed.", hint="Install one.")
 
     search.find_similar(no_network, "car")

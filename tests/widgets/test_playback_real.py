@@ -14,7 +14,6 @@ from scenescope.pipelines import PipelineSpec
 from scenescope.pipelines.events import SourcePhase
 from scenescope.pipelines.sources.video import VideoFile
 from scenescope.pipelines.sources.video_fakes import uneven_ms, write_video
-from scenescope.widgets.film_controls import FilmControls
 from scenescope.widgets.main_window import MainWindow
 
 # Files are written and decoded.
@@ -28,15 +27,7 @@ class Cinema:
 
     def __init__(self, window: MainWindow, path: Path, qtbot: Any) -> None:
         self.window, self.qtbot, self.path = window, qtbot, path
-        self.film = getattr(window, "film", None) or FilmControls(
-            window.playback,
-            window.playback_bar,
-            window.engine,
-            window.bridge,
-            window.settings,
-            window.editor.stack,
-            window,
-        )
+        self.film = window.inspection.film
         self.seen: list[int] = []
         window.bridge.picture_changed.connect(self._saw)
 

@@ -19,6 +19,8 @@ from scenescope.widgets.params_form import ParamsForm
 from scenescope.widgets.zone_commands import ZoneCommands
 from scenescope.widgets.zones_editor import ZonesEditor
 
+pytestmark = pytest.mark.slow
+
 SQUARE = [(0.2, 0.2), (0.6, 0.2), (0.6, 0.6), (0.2, 0.6)]
 SHAPES = {
     "zones": [{"name": "Yard", "points": SQUARE}],

@@ -88,10 +88,12 @@ def test_frames_that_come_again_are_counted(tmp_path: Path):
 
 
 def test_one_that_fails_does_not_keep_the_others(tmp_path: Path):
-    (tmp_path / "results.coco").write_text("a file in the way")
     sink = ExportSink(tmp_path, ("coco", "csv"))
+    sink.open(INFO)
+    sink.write(sink.prepare(frame(0, [[1, 2, 3, 4]])))
+    (tmp_path / "results.coco").write_text("a file in the way")
     with pytest.raises(SinkError, match=r"results\.coco is a file"):
-        run(sink, [frame(0, [[1, 2, 3, 4]])])
+        sink.close()
     assert (tmp_path / "results.csv").exists()
 
 

@@ -15,7 +15,7 @@ from scenescope.models import SinkError
 from scenescope.pipelines.exchange.detect import recognise
 from scenescope.pipelines.exchange.fakes import ODD_NAMES, make_table, rows_by_frame
 from scenescope.pipelines.exchange.formats import FORMATS
-from scenescope.pipelines.exchange.table import BoxTable
+from scenescope.pipelines.exchange.table import BoxTable, BoxTableBuilder
 
 ALL = list(FORMATS)
 PICTURES = [name for name, one in FORMATS.items() if one.pictures]
@@ -310,3 +310,14 @@ def test_jsonl_is_what_the_sink_writes(tmp_path: Path):
     sink.close()
     path = written("jsonl", builder.table(), tmp_path)
     assert path.read_bytes() == (tmp_path / "sink.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_times_are_those_of_results_jsonl_to_the_last_digit(name, tmp_path):
+    # Ticks of 1/12800 s lie half-way between two microseconds; 1001/30000 s has no end.
+    times = [0.0, 4 / 12800, 12 / 12800, 1001 / 30000, 2002 / 30000]
+    builder = BoxTableBuilder("film.mp4", (64, 48), 30.0)
+    for index, pts_s in enumerate(times):
+        builder.add_found(index, pts_s, [])
+    FORMATS[name].write(builder.table(), tmp_path / name)
+    assert FORMATS[name].read(tmp_path / name, 30.0).frame_pts_s.tolist() == [round(pts_s, 6) for pts_s in times]

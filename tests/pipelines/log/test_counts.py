@@ -11,6 +11,8 @@ from scenescope.models import EventKind, LogEvent
 from scenescope.pipelines.log.fakes import WATCHED
 from scenescope.pipelines.log.records import EventQuery
 
+pytestmark = pytest.mark.slow
+
 KINDS = (EventKind.APPEAR, EventKind.VANISH, EventKind.LINE_CROSS, EventKind.TEXT)
 LABELS, ZONES, LINES, WORDS = ("person", "dog", ""), ("Door", "Yard", ""), ("Gate", ""), ("in", "out", "")
 # Lengths on all scales that the log counts by.

@@ -274,6 +274,61 @@ class TestTracksAndFrames:
         assert [hit.track_id for hit in log.similar(wanted, number)][:2] == [1, 4]
         assert log.similar(np.zeros(2, np.float32)) == log.similar(np.ones(5, np.float32)) == []
 
+    def test_tracks_without_an_embedding_of_a_length_are_told_newest_first(self, log):
+        first, last = (log.begin(replace(WATCHED, began_wall_s=at)) for at in (1000.0, 2000.0))
+        pair = np.array([1.0, 0.0], np.float32)
+        for number, picture, embedding in ((1, b"jpeg", None), (2, b"", None), (3, b"jpeg", pair), (4, b"jpeg", None)):
+            made = replace(TRACK, track_id=number, last_s=2.0 + number, picture_jpeg=picture, embedding=embedding)
+            log.add(first, tracks=[made])
+        log.add(last, tracks=[replace(TRACK, track_id=9, picture_jpeg=b"jpeg")])
+        assert log.flush()
+        assert log.without_embedding(None, 2, 10) == [(last, 9), (first, 4), (first, 1)]
+        assert log.without_embedding(None, 2, 2) == [(last, 9), (first, 4)]
+        assert log.without_embedding(first, 3, 10) == [(first, 4), (first, 3), (first, 1)]
+
+    def test_an_embedding_is_kept_unless_another_picture_has_come(self, log):
+        number = log.begin(WATCHED)
+        log.add(number, tracks=[replace(TRACK, track_id=n, picture_jpeg=b"jpeg") for n in (1, 2)])
+        assert log.flush()
+        known = [log.track(number, n) for n in (1, 2)]
+        log.add(number, tracks=[replace(known[1], best_frame=known[1].best_frame + 1, last_s=9.0)])
+        log.keep_embeddings(
+            replace(one, embedding=np.array([0.0, 1.0])) for one in [*known, replace(TRACK, track_id=3)]
+        )
+        assert log.flush()
+        assert log.track(number, 1).embedding.tolist() == [0.0, 1.0]
+        assert log.track(number, 1) == known[0], "nothing else has changed"
+        assert (log.track(number, 2).embedding, log.track(number, 2).last_s) == (None, 9.0)
+        assert log.track(number, 3) is None
+        assert [hit.track_id for hit in log.similar(np.array([0.0, 1.0]))] == [1]
+
+
+class TestGoingOn:
+    def test_a_session_goes_on_until_its_end_is_written_and_when_it_is_reopened(self, log):
+        number, other = log.begin(WATCHED), log.begin(WATCHED)
+        assert log.goes_on(number)
+        assert [one.active for one in log.sessions()] == [True, True]
+        log.end(number, complete=False)
+        assert log.flush()
+        assert not log.goes_on(number)
+        assert [one.active for one in log.sessions()] == [True, False]
+        log.reopen(number)
+        session = log.session(number)
+        assert (session.active, session.complete, session.ended_wall_s) == (True, False, None)
+        log.end(number, complete=True)
+        log.delete_session(other)
+        assert log.flush()
+        assert (log.session(number).active, log.session(number).complete) == (False, True)
+        assert not log.goes_on(other)
+        for gone in (other, 12345):
+            with pytest.raises(SinkError, match="not in the log any more"):
+                log.reopen(gone)
+            assert not log.goes_on(gone)
+
+    def test_another_process_has_sessions_that_do_not_go_on_here(self, log, make):
+        number = log.begin(WATCHED)
+        assert not make().session(number).active
+
 
 class TestThreads:
     @pytest.mark.slow
