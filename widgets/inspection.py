@@ -108,9 +108,11 @@ class Inspection(QObject):
         for name in ("events", "analysis"):
             keeper.docks[name].hide()
         bar = window.playback_bar
-        bar.add_actions(actions.of("film.first", "film.step_back", "film.backwards"), film_only=True)
+        bar.add_actions(actions.of("film.first"), film_only=True, spare=True)
+        bar.add_actions(actions.of("film.step_back"), film_only=True)
+        bar.add_actions(actions.of("film.backwards"), film_only=True, spare=True)
         bar.add_actions(actions.of("play.pause", "play.step"))
-        bar.add_actions(actions.of("film.last"), film_only=True)
+        bar.add_actions(actions.of("film.last"), film_only=True, spare=True)
         bar.add_actions(actions.of("play.stop"))
         bar.add_actions(actions.of("film.mark_in", "film.mark_out", "film.loop"), film_only=True, spare=True)
         window.statusBar().addPermanentWidget(self.recording.strip)

@@ -62,13 +62,14 @@ def make_window(qtbot: Any, tmp_path: Path) -> Iterator[MakeWindow]:
         **more: Any,
     ) -> MainWindow:
         registry = registry or fake_registry()
-        logs.append(EventLog(tmp_path / f"events-{len(logs)}.sqlite"))
+        if "log" not in more:
+            logs.append(EventLog(tmp_path / f"events-{len(logs)}.sqlite"))
+            more["log"] = logs[-1]
         engine = Engine(spec or PipelineSpec().added("boxes"), registry=registry)
         window = MainWindow(
             engine,
             settings or MemorySettings(),
             registry=registry,
-            log=logs[-1],
             **{"open_source": open_fake, "camera_lister": lambda: CAMERAS, **more},
         )
         made.append(window)
