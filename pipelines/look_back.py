@@ -82,7 +82,7 @@ class LookBack:
             raise SinkError("The last seconds are not kept.", hint="Switch them on in the recording options.")
         info = self._engine.source_state.info
         name = file_name_of(Path(info.name).stem) if info else ""
-        stem = f"{datetime.now():%Y-%m-%d %H-%M-%S} {name} look_back".replace("  ", " ")
+        stem = f"{datetime.now():%Y-%m-%d %H-%M-%S} {name} last seconds".replace("  ", " ")
         return buffer.save(folder, stem, seconds, container)
 
     @property

@@ -17,6 +17,7 @@ from scenescope.pipelines.overlay import OverlayStyle
 from scenescope.pipelines.privacy import hiding_stages
 from scenescope.pipelines.recording import RawRefused, Recording, RecordingPhase, Recordings
 from scenescope.pipelines.registry import Registry
+from scenescope.pipelines.sinks._encoder import encoder_choice, encoders_tried
 from scenescope.pipelines.sinks.rolling import Saved
 from scenescope.widgets.background import Background
 from scenescope.widgets.bridge import EngineBridge
@@ -71,6 +72,7 @@ class RecordingCommands(QObject):
         self._action: QAction | None = None
         self._works: list[Background] = []
         self._shown: Recording | None = None
+        self._trial: Background | None = None
         self.wishes = RecordingWishes.recalled(settings)
         self.recordings = Recordings(engine, source, registry=registry, told=self._told)
         self.look_back = LookBack(engine, source, registry=registry)
@@ -80,7 +82,7 @@ class RecordingCommands(QObject):
         self._timer.timeout.connect(self._poll)
         self._timer.start()
         if self.wishes.look_back_s:
-            self.look_back.keep(self.wishes.look_back_s)
+            self._keep()
 
     def attach(self, action: QAction) -> None:
         """The action that is checked while it is recorded, and whose tooltip says what is."""
@@ -142,8 +144,18 @@ class RecordingCommands(QObject):
     def _take(self, dialog: QDialog) -> None:
         self.wishes = dialog.wishes  # type: ignore[attr-defined]
         self.wishes.remember(self._settings)
-        self.look_back.keep(self.wishes.look_back_s)
+        self._keep()
         self._show_action()
+
+    def _keep(self) -> None:
+        self.look_back.keep(self.wishes.look_back_s)
+        if self.wishes.look_back_s:
+            self._try_encoders()
+
+    def _try_encoders(self) -> None:
+        """Look for a hardware encoder, once; until one is found, what works everywhere does the work."""
+        if self._trial is None and not encoders_tried():
+            self._trial = Background(lambda *_: encoder_choice(), "encoder-trial")
 
     def _start(self, confirmed: bool) -> None:
         options, style = self.wishes.options, self._style()
@@ -184,6 +196,7 @@ class RecordingCommands(QObject):
     def _started(self, recording: object) -> None:
         assert isinstance(recording, Recording)
         self._shown = recording
+        self._try_encoders()
         self._poll()
 
     def _saved(self, saved: object) -> None:

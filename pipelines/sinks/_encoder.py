@@ -30,8 +30,10 @@ __all__ = [
     "Picture",
     "PictureEncoder",
     "Quality",
+    "choice_at_hand",
     "encoder_choice",
     "encoder_name",
+    "encoders_tried",
     "fitted",
     "forget_encoder_choice",
     "i420_of",
@@ -149,6 +151,20 @@ def encoder_choice() -> EncoderChoice:
         if _choice is None:
             _choice = _choose([name for name in HARDWARE if _in_build(name)], first_that_works)
         return _choice
+
+
+def choice_at_hand() -> EncoderChoice:
+    """What :func:`encoder_choice` has found; the software encoder while it has not, so that nobody waits for it.
+
+    Raises:
+        SinkError: this build has none.
+    """
+    return _choice or software_choice("Hardware encoders have not been tried yet.")
+
+
+def encoders_tried() -> bool:
+    """True when :func:`encoder_choice` answers at once."""
+    return _choice is not None
 
 
 def forget_encoder_choice() -> None:

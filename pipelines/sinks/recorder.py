@@ -20,7 +20,7 @@ from scenescope.pipelines.overlay import OverlayStyle
 from scenescope.pipelines.sink import Sink
 from scenescope.pipelines.sinks._clock import RecordingClock
 from scenescope.pipelines.sinks._disk import DiskWatch, GuardedFile, create_new, file_name_of, reported
-from scenescope.pipelines.sinks._encoder import EncoderChoice, Picture, Quality, encoder_choice, i420_of
+from scenescope.pipelines.sinks._encoder import EncoderChoice, Picture, Quality, choice_at_hand, i420_of
 from scenescope.pipelines.sinks._movie import Container, Moment, MovieWriter
 from scenescope.pipelines.sinks.events_jsonl import event_line
 from scenescope.pipelines.sinks.jsonl import result_line
@@ -64,7 +64,7 @@ class RecorderContext:
     time_base: Callable[[], Fraction | None] = lambda: None
     sound: Callable[[], Path | None] = lambda: None
     style: OverlayStyle | None = None
-    choice: Callable[[], EncoderChoice] = encoder_choice
+    choice: Callable[[], EncoderChoice] = choice_at_hand
     begun: datetime = field(default_factory=datetime.now)
     recorders: list[Recorder] = field(default_factory=list)
 

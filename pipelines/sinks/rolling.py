@@ -27,7 +27,7 @@ from scenescope.pipelines.sinks._encoder import (
     Picture,
     PictureEncoder,
     Quality,
-    encoder_choice,
+    choice_at_hand,
     i420_of,
     open_encoder,
 )
@@ -97,7 +97,7 @@ class RollingBuffer(Sink):
         time_base: Callable[[], Fraction | None] = lambda: None,
         sound: Callable[[], Path | None] = lambda: None,
         overlay: bool = False,
-        choice: Callable[[], EncoderChoice] = encoder_choice,
+        choice: Callable[[], EncoderChoice] = choice_at_hand,
     ) -> None:
         self.captured = raw
         self.wished_s = seconds

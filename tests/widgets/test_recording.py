@@ -150,7 +150,7 @@ def test_the_last_seconds_are_saved(qtbot, make_desk, tmp_path) -> None:
     qtbot.waitUntil(lambda: bool(desk.told), timeout=10_000)
     (path,) = (tmp_path / "films").iterdir()
     assert desk.told == [(f"Saved the last 0:00 as {path.name}.", f"In {path.parent}")]
-    assert path.name.endswith("fake look_back.mp4")
+    assert path.name.endswith("fake last seconds.mp4")
     assert len(times_s(path)) > 10
     qtbot.waitUntil(lambda: desk.commands.strip.look_back.text().startswith("last "))
 
