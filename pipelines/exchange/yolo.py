@@ -217,5 +217,6 @@ def picture_size_wh(picture: Path) -> tuple[int, int]:
     try:
         with Image.open(picture) as image:
             return int(image.width), int(image.height)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    # Ultralytics, once imported, looks for another package when Pillow does not know a file.
+    except (OSError, ValueError, SyntaxError, ImportError, Image.DecompressionBombError) as error:
         raise broken(picture, "it is not a picture") from error

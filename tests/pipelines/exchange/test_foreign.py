@@ -15,6 +15,7 @@ from scenescope.pipelines.exchange.detect import recognise
 from scenescope.pipelines.exchange.fakes import make_table, rows_by_frame
 from scenescope.pipelines.exchange.formats import FORMATS
 from scenescope.pipelines.exchange.table import BoxTable
+from scenescope.pipelines.exchange.yolo import picture_size_wh
 
 
 def read(path: Path, name: str, rate_hz: float = 0.0) -> BoxTable:
@@ -87,6 +88,18 @@ def test_yolo_outlines_become_boxes_and_need_pictures(tmp_path: Path):
     (tmp_path / "images" / "0.png").write_bytes(b"no picture")
     with pytest.raises(SourceError, match="not a picture"):
         read(tmp_path, "yolo")
+
+
+def test_what_is_no_picture_is_said_also_where_pillow_was_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As Ultralytics does, for formats that need another package."""
+
+    def replaced(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'pi_heif'")
+
+    monkeypatch.setattr("PIL.Image.open", replaced)
+    (tmp_path / "0.png").write_bytes(b"no picture")
+    with pytest.raises(SourceError, match="not a picture"):
+        picture_size_wh(tmp_path / "0.png")
 
 
 def test_voc_beside_its_pictures(tmp_path: Path):
