@@ -28,7 +28,7 @@ from scenescope.pipelines.player import Player
 from scenescope.pipelines.registry import STAGES, Registry
 from scenescope.pipelines.session import Session
 from scenescope.pipelines.sink import Sink
-from scenescope.pipelines.slots import DropPolicy
+from scenescope.pipelines.slots import DropKind, DropPolicy
 from scenescope.pipelines.source import Source
 from scenescope.pipelines.sources.frame_index import FrameIndex
 from scenescope.pipelines.spec import PipelineSpec
@@ -153,7 +153,9 @@ class Engine:
             await_stages: hold the first frame until the stages are loaded (with a window for 10 s at most); by default
                 when every frame counts.
         """
-        policy = policy or (DropPolicy.NEWEST if source.live else DropPolicy.EVERY_FRAME)
+        if policy is None:
+            whole = DropPolicy.PLAYED if paced and not self._headless else DropPolicy.EVERY_FRAME
+            policy = DropPolicy.NEWEST if source.live else whole
         with self._lock:
             if self._session is not None:
                 self._session.end()
@@ -171,7 +173,7 @@ class Engine:
                 display=self.display,
                 publish=self._publish,
                 after=self._ending,
-                await_stages=policy == DropPolicy.EVERY_FRAME if await_stages is None else await_stages,
+                await_stages=policy.kind is DropKind.EVERY_FRAME if await_stages is None else await_stages,
                 budget=self._budget,
                 headless=self._headless,
             )

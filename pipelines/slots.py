@@ -19,6 +19,8 @@ T = TypeVar("T")
 # What may wait between two threads, whichever is reached first: five pictures of 1080p, or 32 small ones.
 MOST_WAITING = 32
 MOST_WAITING_BYTES = 32 * 2**20
+# Of a film that is played: more in line would only make what is shown late, and leaps of pictures at high rates long.
+MOST_WAITING_PLAYED = 4
 
 
 class Closed(Exception):
@@ -38,7 +40,8 @@ class DropPolicy:
     """The choice between completeness and freshness.
 
     ``EVERY_FRAME``: nothing is lost, the source waits (files). ``NEWEST``: a waiting picture is replaced by a newer one
-    (live). ``bounded_age(max_s)``: pictures wait in line, but none older than ``max_s`` is analysed.
+    (live). ``bounded_age(max_s)``: pictures wait in line, but none older than ``max_s`` is analysed. ``PLAYED``: as
+    ``EVERY_FRAME``, with a short line (films that somebody watches).
     """
 
     kind: DropKind
@@ -47,6 +50,7 @@ class DropPolicy:
 
     EVERY_FRAME: ClassVar[DropPolicy]
     NEWEST: ClassVar[DropPolicy]
+    PLAYED: ClassVar[DropPolicy]
 
     @classmethod
     def bounded_age(cls, max_s: float) -> DropPolicy:
@@ -58,6 +62,7 @@ class DropPolicy:
 
 DropPolicy.EVERY_FRAME = DropPolicy(DropKind.EVERY_FRAME)
 DropPolicy.NEWEST = DropPolicy(DropKind.NEWEST, depth=1)
+DropPolicy.PLAYED = DropPolicy(DropKind.EVERY_FRAME, depth=MOST_WAITING_PLAYED)
 
 
 class Intake:

@@ -226,7 +226,11 @@ class AnalysisCommands(QObject):
 
     def _show_rows(self, ticket: int, rows: list[RunRow]) -> None:
         if ticket == self._ticket:
+            known = {row.session.id for row in self.panel.rows.rows}
             self.panel.show_rows([replace(row, progress=self._progress.get(row.session.id)) for row in rows])
+            # So that it can be held and cancelled at once.
+            if self.run is not None and self.busy and self.run.session.id not in known:
+                self.panel.choose(self.run.session.id)
 
     # One analysis ------------------------------------------------------------------------------------------------
 

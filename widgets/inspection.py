@@ -133,6 +133,8 @@ class Inspection(QObject):
         self.film.changed.connect(self.update)
         self.timeline.follow_changed.connect(self.update)
         self.timeline.shown.connect(self._show_events)
+        for action in window.actions_.of("analysis.start", "analysis.compare"):
+            action.triggered.connect(self._show_analyses)
         window.bridge.source_changed.connect(self.update)
 
     def edit_zones(self, name: str, on: bool) -> None:
@@ -167,6 +169,10 @@ class Inspection(QObject):
     @Slot()
     def _show_events(self) -> None:
         self._window.layout_keeper.show_dock("events", True)
+
+    @Slot()
+    def _show_analyses(self) -> None:
+        self._window.layout_keeper.show_dock("analysis", True)
 
     @Slot(bool)
     def _zones_edited(self, on: bool) -> None:

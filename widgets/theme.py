@@ -14,6 +14,9 @@ from PySide6.QtWidgets import QApplication, QWidget
 __all__ = ["DARK", "LIGHT", "Colours", "Theme", "ThemeChoice", "colours_of", "contrast", "stylesheet"]
 
 
+STYLED = "scenescope.styled"
+
+
 class ThemeChoice(StrEnum):
     """What the user wishes."""
 
@@ -238,8 +241,10 @@ class Theme(QObject):
         super().__init__(parent)
         self._app = app
         self.choice = choice
-        if app.style().objectName().lower() != "fusion":
+        # Under a style sheet the style has no name to ask for, and to set it once more polishes every widget again.
+        if not app.property(STYLED):
             app.setStyle("Fusion")
+            app.setProperty(STYLED, True)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_changed)
         self._dress()
 

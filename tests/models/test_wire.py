@@ -21,6 +21,8 @@ from scenescope.models.results import Keypoints, ResultBatch
 from scenescope.models.shapes import Markers, OrientedDetections, Shapes
 from scenescope.pipelines.frame import Result, Stamp
 
+pytestmark = pytest.mark.slow
+
 COCO = tuple(f"class {i}" for i in range(80))
 STRETCH = np.array([[2.0, 0.0, 5.0], [0.0, 2.0, 7.0], [0.0, 0.0, 1.0]])
 Rng = np.random.Generator

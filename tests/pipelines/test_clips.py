@@ -19,6 +19,8 @@ from scenescope.pipelines.clips import (
 )
 from scenescope.pipelines.recording_fakes import beeps_s, flash_film, flashes_s, times_s
 
+pytestmark = pytest.mark.slow
+
 AAC_PACKET_S = 1024 / 48_000
 UNEVEN_S = tuple(sorted({round(0.04 * i + (0.013 if i % 3 else 0.0), 3) for i in range(150)}))
 FLASHES = (30, 80, 120)

@@ -11,6 +11,8 @@ from scenescope.models import SourceError
 from scenescope.pipelines.events import EngineFault, FrameReady, IndexProgress, SourcePhase, SourceState
 from scenescope.pipelines.fakes import CollectingSink, FakeFilm, FakeSource
 
+pytestmark = pytest.mark.slow
+
 
 def shown(watch) -> list[int]:
     return [event.index for event in watch.of(FrameReady)]

@@ -18,6 +18,8 @@ from scenescope.pipelines.sinks._movie import Container
 from scenescope.pipelines.sinks.rolling import RollingBuffer
 from scenescope.pipelines.sources.video import VideoFile
 
+pytestmark = pytest.mark.slow
+
 SIZE_WH = (64, 48)
 BRIGHT = 200
 

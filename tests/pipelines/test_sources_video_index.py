@@ -22,6 +22,8 @@ from scenescope.pipelines.sources.index_cache import use_index_folder
 from scenescope.pipelines.sources.video import VideoFile
 from scenescope.pipelines.sources.video_fakes import KINDS, numbered, write_video
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -12,6 +12,8 @@ from scenescope.pipelines.sources import code_marker
 from scenescope.pipelines.sources.video_fakes import write_video
 from scenescope.pipelines.thumbnails import Thumbnailer
 
+pytestmark = pytest.mark.slow
+
 SIZE_WH = (320, 180)
 
 

@@ -24,6 +24,8 @@ from scenescope.widgets.event_search import EventSearch
 from scenescope.widgets.similar_objects import cut_out, embedding_of_picture, embedding_of_track
 from scenescope.widgets.timeline_fakes import street_log
 
+pytestmark = pytest.mark.slow
+
 WAIT_MS = 10_000
 ONE_HOT = np.eye(8, dtype=np.float32)
 

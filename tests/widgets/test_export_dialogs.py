@@ -29,6 +29,8 @@ from scenescope.widgets.export_work import ExportCancelled, ExportRequest, expor
 from scenescope.widgets.metrics_dialog import HEADER, MetricsDialog
 from scenescope.widgets.settings import MemorySettings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[EventLog]:

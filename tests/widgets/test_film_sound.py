@@ -21,6 +21,8 @@ from scenescope.widgets.settings import MemorySettings
 from scenescope.widgets.sound_control import SoundControl
 from scenescope.widgets.sound_sync import TOLERATED_S, SoundSync
 
+pytestmark = pytest.mark.slow
+
 STEP_S = 0.01
 TELL_EVERY = 5
 

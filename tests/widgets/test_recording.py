@@ -28,6 +28,8 @@ from scenescope.widgets.recording_commands import RecordingCommands
 from scenescope.widgets.recording_dialog import RecordingDialog
 from scenescope.widgets.settings import MemorySettings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def software(monkeypatch: pytest.MonkeyPatch) -> None:

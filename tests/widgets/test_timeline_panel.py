@@ -23,6 +23,8 @@ from scenescope.widgets.timeline_data import Group
 from scenescope.widgets.timeline_fakes import street, street_log
 from scenescope.widgets.timeline_hits import What
 
+pytestmark = pytest.mark.slow
+
 FILM = "/films/street.mp4"
 WAIT_MS = 10_000
 

@@ -18,6 +18,8 @@ from scenescope.widgets.gallery_dialog import GalleryDialog
 from scenescope.widgets.main_window import MainWindow
 from scenescope.widgets.params_form import ParamsForm
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -16,6 +16,8 @@ from scenescope.pipelines.exchange.detect import detect, recognise
 from scenescope.pipelines.exchange.fakes import make_table
 from scenescope.pipelines.exchange.formats import FORMATS
 
+pytestmark = pytest.mark.slow
+
 ALL = list(FORMATS)
 MAIN_FILE = {
     "jsonl": "",

@@ -24,6 +24,8 @@ from scenescope.pipelines.log.store import EventLog
 from scenescope.pipelines.sinks.jsonl import FoundObject
 from scenescope.pipelines.source import SourceInfo
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "<script>alert('1')</script>\"&{{7*7}}"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 

@@ -20,6 +20,8 @@ from scenescope.pipelines.log.fakes import LIVE, WATCHED, event
 from scenescope.pipelines.log.records import EventQuery, FrameRecord, NewSession, SessionKind, TrackRecord
 from scenescope.pipelines.log.schema import MIGRATIONS
 
+pytestmark = pytest.mark.slow
+
 APPEAR = EventKind.APPEAR
 DAY_S = 86_400.0
 

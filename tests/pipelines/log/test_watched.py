@@ -12,6 +12,8 @@ from scenescope.models import EventKind, LogEvent
 from scenescope.pipelines.log.fakes import FILE, frame, rows_of, said, texts
 from scenescope.pipelines.log.watched import WatchedSpotter
 
+pytestmark = pytest.mark.slow
+
 LENGTH = 600
 # Who is where, and from which frame to which.
 CAST = [
