@@ -43,8 +43,7 @@ RANGE_KEY = "analysis.range"
 class AnalysisCommands(QObject):
     """Everything behind the dock of analyses. One analysis runs at a time, behind the player, which goes on.
 
-    The window's thread never waits for the disk: files and the log are read in threads, and what comes of it is handed
-    over by the bridge.
+    The window's thread never waits for the disk: files and the log are read in threads of their own.
 
     Args:
         engine: of the player.
@@ -226,11 +225,7 @@ class AnalysisCommands(QObject):
 
     def _show_rows(self, ticket: int, rows: list[RunRow]) -> None:
         if ticket == self._ticket:
-            known = {row.session.id for row in self.panel.rows.rows}
             self.panel.show_rows([replace(row, progress=self._progress.get(row.session.id)) for row in rows])
-            # So that it can be held and cancelled at once.
-            if self.run is not None and self.busy and self.run.session.id not in known:
-                self.panel.choose(self.run.session.id)
 
     # One analysis ------------------------------------------------------------------------------------------------
 

@@ -205,10 +205,14 @@ class AnalysisPanel(QWidget):
         self._range_changed()
 
     def show_rows(self, rows: Sequence[RunRow]) -> None:
-        """The analyses that there are; those that were chosen stay chosen."""
-        chosen = {row.session.id for row in self.chosen}
+        """The analyses that there are; those that were chosen stay chosen, but one that has just begun comes first."""
+        chosen, known = ({row.session.id for row in some} for some in (self.chosen, self.rows.rows))
         self.rows.show_rows(rows)
-        if not self.chosen and chosen:
+        begun = next((row.session.id for row in rows if row.active and row.session.id not in known), None)
+        if begun is not None:
+            # So that it can be held and cancelled at once.
+            self.choose(begun)
+        elif not self.chosen and chosen:
             for session_id in chosen:
                 self.choose(session_id, alone=False)
         self._update_buttons()

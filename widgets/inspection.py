@@ -105,6 +105,9 @@ class Inspection(QObject):
         keeper = window.layout_keeper
         keeper.add("events", "Events", self.timeline.panel, Qt.DockWidgetArea.BottomDockWidgetArea)
         keeper.add("analysis", "Analyses", self.analysis.panel, Qt.DockWidgetArea.RightDockWidgetArea)
+        if window.assistant_panel is not None:
+            # Three in one column would leave each too little.
+            window.tabifyDockWidget(keeper.docks["assistant"], keeper.docks["analysis"])
         for name in ("events", "analysis"):
             keeper.docks[name].hide()
         bar = window.playback_bar

@@ -213,7 +213,7 @@ class RecordingCommands(QObject):
             failures = [part for part in status.parts if part.failure]
             written = [part for part in status.parts if part.path is not None and part.frames]
             if written and not failures:
-                names = " and ".join(part.path.name for part in written if part.path)
+                names = ", ".join(part.path.name for part in written if part.path)
                 notes = " ".join(dict.fromkeys(part.note for part in written if part.note))
                 where = f"In {recording.options.folder}. {notes}".strip()
                 self.told.emit(f"Recorded {length(status.seconds)}: {names}.", where)
