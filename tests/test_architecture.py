@@ -20,6 +20,10 @@ MAY_IMPORT = {
     "app": {"app", "widgets", "pipelines", "models", "resources"},
 }
 HEAVY = {
+    "pydantic_ai",
+    "openai",
+    "keyring",
+    "sentence_transformers",
     "ai_edge_litert",
     "keras",
     "matplotlib",

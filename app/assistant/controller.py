@@ -129,9 +129,9 @@ class Assistant:
         question = " ".join(text[:MAX_QUESTION_CHARS].split())
         scene = self._observer.state
         pts_s = scene.pts_s if scene.frame_index >= 0 else None
-        turns = tuple(m for m in self.messages if m.kind in (MessageKind.QUESTION, MessageKind.ANSWER))[-MAX_TURNS:]
+        before = tuple(m.text for m in self.messages if m.kind is MessageKind.QUESTION)[-MAX_TURNS:]
         self._post(self._message(MessageKind.QUESTION, YOU, question, pts_s))
-        request = Request(Role.ANSWER, scene, question, turns=turns)
+        request = Request(Role.ANSWER, scene, question, asked_before=before)
         answer = self._said(MessageKind.ANSWER, request, pts_s)
         if not answer.text:
             answer = replace(answer, kind=MessageKind.ERROR, text=f"{self.label} gave no answer.")

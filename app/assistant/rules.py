@@ -12,7 +12,7 @@ from scenescope.app.assistant.phrases import Answer
 from scenescope.app.assistant.suggest import MAX_SUGGESTIONS, Suggester
 from scenescope.app.assistant.words import Vocabulary, joined, vocabulary
 from scenescope.models import AssistantError
-from scenescope.models.language import Done, Evidence, Reach, Request, Role, StreamEvent, TextDelta
+from scenescope.models.language import Done, Evidence, ModelState, Reach, Request, Role, StreamEvent, TextDelta
 from scenescope.pipelines.events import SourcePhase, SourceState, StagePhase, StageState
 from scenescope.pipelines.scene_state import SceneState
 
@@ -71,6 +71,8 @@ class RulesProvider:
 
     label = LABEL
     reach = Reach.THIS_COMPUTER
+    state = ModelState()
+    roles = frozenset({Role.DESCRIBE, Role.ANSWER})
 
     def __init__(self, facts: Callable[[], Facts] = Facts, words: Vocabulary | None = None) -> None:
         self._facts = facts
@@ -98,6 +100,9 @@ class RulesProvider:
 
     def cancel(self) -> None:
         """Do nothing: an answer is there before it could be cancelled."""
+
+    def close(self) -> None:
+        """Do nothing: nothing is held."""
 
     def examples(self, scene: SceneState) -> tuple[str, ...]:
         """Questions that fit the scene."""

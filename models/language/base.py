@@ -1,7 +1,7 @@
-"""The seam of the assistant: requests in, typed events out, and the tools that an answer may use.
+"""The seam of the assistant: a request goes in, typed events come out.
 
 A provider (fixed rules, a network on this computer, a server) is a :class:`LanguageModel`. It knows nothing of windows
-or pipelines. What it may touch, it touches through a :class:`Tool`, whose :class:`Risk` says who has to agree.
+or pipelines. What it may look up or do, it does through ``Request.call``, behind which the app decides.
 """
 
 from __future__ import annotations
@@ -11,25 +11,27 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from scenescope.models.language.tools import ToolSpec
+
 __all__ = [
-    "Conversation",
+    "CallTool",
+    "Description",
     "Done",
     "Evidence",
     "Failed",
     "LanguageModel",
-    "Message",
-    "MessageKind",
+    "ModelState",
+    "Phase",
+    "Picture",
     "Reach",
     "Request",
-    "Risk",
     "Role",
     "Scene",
+    "SeenObject",
     "StreamEvent",
     "TextDelta",
-    "Tool",
     "ToolCall",
-    "ToolResult",
-    "ToolSpec",
+    "ToolReply",
     "Usage",
     "media_time",
 ]
@@ -46,24 +48,49 @@ def media_time(pts_s: float) -> str:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Where a claim can be looked at: a picture of the source, and the track it is about, if it is about one."""
+    """Where a claim can be looked at: a picture of the source, the track and the event it is about, if there are such.
+
+    ``session_id`` is that of the event log; None for the source that is open now.
+    """
 
     frame_index: int
     pts_s: float
     track_id: int | None = None
+    event_id: int | None = None
+    session_id: int | None = None
 
     def __str__(self) -> str:
         return media_time(self.pts_s) if self.track_id is None else f"{media_time(self.pts_s)} #{self.track_id}"
 
 
-# What a provider is asked, and what it says -----------------------------------------------------------------------
+@dataclass(frozen=True)
+class Picture:
+    """A picture for a model, as the pipeline left it (after privacy stages) and without overlay.
+
+    Attributes:
+        jpeg: the file's bytes.
+        frame_index, pts_s: which picture of the source it is.
+        size_wh: in pixels.
+    """
+
+    jpeg: bytes
+    frame_index: int
+    pts_s: float
+    size_wh: tuple[int, int]
+
+
+# What a provider is asked ------------------------------------------------------------------------------------------
 
 
 class Role(StrEnum):
-    """What a request wants: words for what changed in the scene, or the answer to a question."""
+    """What a request wants."""
 
     DESCRIBE = "describe"
+    """Words for what is to be seen, or for what changed in it. Has pictures, no tools."""
+    LOOK = "look"
+    """The answer to a question by looking at pictures. Has no tools, since what is seen may be hostile."""
     ANSWER = "answer"
+    """The answer to what the user typed. Has tools, no pictures."""
 
 
 class Reach(StrEnum):
@@ -83,26 +110,50 @@ class Scene(Protocol):
 
 
 @dataclass(frozen=True)
+class ToolReply:
+    """What a model is told after it called a tool.
+
+    Attributes:
+        value: JSON data: what was found, or ``{"error": ...}``, ``{"proposed": ...}``.
+        final: the turn is over: no further call will be carried out, and the model should say so or stop.
+    """
+
+    value: Any
+    final: bool = False
+
+
+CallTool = Callable[[str, Mapping[str, Any]], ToolReply]
+"""Call a tool by name with arguments that may be wrong in any way. Never raises; may take a while."""
+
+
+@dataclass(frozen=True)
 class Request:
     """One turn.
 
     Attributes:
         role: what is wanted.
-        scene: the scene now.
+        scene: the scene now. For an answer it must not be put before the model unasked: it holds words from the
+            picture, and a tool gives it.
         question: the user's words; empty for a description.
         scene_before: for a description, the scene when the last one was given; None for the first.
-        turns: earlier questions and answers, oldest first.
-        images_jpeg: pictures as JPEG files, newest last; empty for a provider that does not look.
-        tools: what the provider may call; a describing one gets none, since what it sees may be hostile.
+        asked_before: for an answer, what the user typed before, oldest first; without the answers, which may hold
+            words from the picture.
+        pictures: newest last; empty for a provider that does not look.
+        tools: what may be called.
+        call: calls one of them; None when there are none.
     """
 
     role: Role
     scene: Scene
     question: str = ""
     scene_before: Scene | None = None
-    turns: tuple[Message, ...] = ()
-    images_jpeg: tuple[bytes, ...] = ()
+    asked_before: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
+    call: CallTool | None = None
+
+
+# What it says ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -112,6 +163,26 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
     requests: int = 0
+
+
+@dataclass(frozen=True)
+class SeenObject:
+    """An object that a model says it sees; ``track_id`` only if it names one."""
+
+    label: str
+    track_id: int | None = None
+    attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a model makes of pictures, bounded: ``resources/prompts/description.schema.json``."""
+
+    summary: str
+    objects: tuple[SeenObject, ...] = ()
+    relations: tuple[str, ...] = ()
+    visible_text: tuple[str, ...] = ()
+    uncertain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +199,7 @@ class TextDelta(StreamEvent):
 
 @dataclass(frozen=True)
 class ToolCall(StreamEvent):
-    """The provider wants a tool to be run; whoever drives it decides, runs it, and asks again with the result."""
+    """The provider is calling a tool, for the panel to show. It calls it itself, through ``Request.call``."""
 
     call_id: str
     name: str
@@ -137,11 +208,16 @@ class ToolCall(StreamEvent):
 
 @dataclass(frozen=True)
 class Done(StreamEvent):
-    """The answer is whole. ``suggestions`` are questions that the provider can answer, for the user to click."""
+    """The answer is whole.
+
+    ``suggestions`` are questions that the provider can answer, for the user to click; ``description`` what a
+    description consists of, where the provider gives more than its text.
+    """
 
     evidence: tuple[Evidence, ...] = ()
     suggestions: tuple[str, ...] = ()
     usage: Usage = Usage()
+    description: Description | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +227,33 @@ class Failed(StreamEvent):
     message: str
     hint: str = ""
     cancelled: bool = False
+
+
+# Who says it -------------------------------------------------------------------------------------------------------
+
+
+class Phase(StrEnum):
+    """How a provider is. The value is what people read."""
+
+    OFF = "Off"
+    NEEDS_MODEL = "Needs a model"
+    DOWNLOADING = "Downloading"
+    LOADING = "Loading"
+    READY = "Ready"
+    LOOKING = "Looking"
+    ANSWERING = "Answering"
+    STOPPED = "Stopped"
+    DEGRADED = "Degraded"
+    UNAVAILABLE = "Unavailable"
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """How a provider is, why, and what to do about it."""
+
+    phase: Phase = Phase.READY
+    why: str = ""
+    cure: str = ""
 
 
 class LanguageModel(Protocol):
@@ -166,8 +269,18 @@ class LanguageModel(Protocol):
         """Where pictures go."""
         ...
 
+    @property
+    def state(self) -> ModelState:
+        """How it is. Any thread, at once."""
+        ...
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """What it can do. One that neither describes nor looks gets no pictures."""
+        ...
+
     def respond(self, request: Request) -> Iterator[StreamEvent]:
-        """Answer one request, event by event. One request at a time.
+        """Answer one request, event by event. One request at a time, on a thread that may wait.
 
         Raises:
             AssistantError: it cannot even begin. What goes wrong later is a :class:`Failed` event.
@@ -175,148 +288,9 @@ class LanguageModel(Protocol):
         ...
 
     def cancel(self) -> None:
-        """Make the running request, if there is one, end soon with ``Failed(cancelled=True)``. Any thread."""
+        """Make the running request, if there is one, end within 300 ms with ``Failed(cancelled=True)``. Any thread."""
         ...
 
-
-# Tools ------------------------------------------------------------------------------------------------------------
-
-
-class Risk(StrEnum):
-    """What a tool can do to the user, and so who has to agree to a call of it."""
-
-    READ = "read"
-    """Looks and changes nothing."""
-    REVERSIBLE = "reversible"
-    """Moves the view or the playback; done without asking."""
-    AUTOMATIC_WITH_UNDO = "automatic with undo"
-    """Changes the pipeline; done without asking, shown as a difference, undone with one click."""
-    MUST_CONFIRM = "must be confirmed"
-    """Touches privacy or data; done only after the user has agreed to this very call."""
-
-
-@dataclass(frozen=True)
-class ToolSpec:
-    """What a provider is told about a tool. ``args_schema`` is the JSON Schema of an object."""
-
-    name: str
-    description: str
-    args_schema: Mapping[str, Any]
-    risk: Risk
-
-
-@dataclass(frozen=True)
-class ToolResult:
-    """What a call gave: JSON data for the provider, a sentence for people, and where to look at it."""
-
-    value: Any
-    text: str
-    evidence: tuple[Evidence, ...] = ()
-
-
-@dataclass(frozen=True)
-class Tool:
-    """Something the app can do or look up, offered under one declaration to every provider, menu and test.
-
-    Attributes:
-        spec: name, description, arguments and risk.
-        run: does it. Takes arguments that fit ``args_schema``; raises a
-            :class:`~scenescope.models.ScenescopeError` when it cannot.
-        inverse: called before ``run`` with the same arguments: the call that would undo it, None if it would change
-            nothing. A tool that is automatic with undo has one.
-    """
-
-    spec: ToolSpec
-    run: Callable[[Mapping[str, Any]], ToolResult]
-    inverse: Callable[[Mapping[str, Any]], ToolCall | None] | None = None
-
-    def __post_init__(self) -> None:
-        if self.spec.risk is Risk.AUTOMATIC_WITH_UNDO and self.inverse is None:
-            raise ValueError(f"the tool '{self.spec.name}' is automatic with undo, but has no inverse")
-
-
-# What is shown ----------------------------------------------------------------------------------------------------
-
-
-class MessageKind(StrEnum):
-    """What a message is. An error is never shown as if it were said about the scene."""
-
-    DESCRIPTION = "description"
-    QUESTION = "question"
-    ANSWER = "answer"
-    ERROR = "error"
-
-
-@dataclass(frozen=True)
-class Message:
-    """One entry of the conversation.
-
-    Attributes:
-        message_id: 1, 2, 3, ...; a message with the number of an earlier one replaces it.
-        kind: what it is.
-        author: "You", or the label of the provider.
-        text: plain text. It may contain words from the picture, so it is never interpreted.
-        wall_s: when it was said, seconds since the epoch.
-        pts_s: media time of the scene it is about; None when there is none.
-        evidence: where its claims can be looked at.
-        suggestions: questions to ask next.
-        hint: for an error, what to do about it.
-    """
-
-    message_id: int
-    kind: MessageKind
-    author: str
-    text: str
-    wall_s: float
-    pts_s: float | None = None
-    evidence: tuple[Evidence, ...] = ()
-    suggestions: tuple[str, ...] = ()
-    hint: str = ""
-
-
-class Conversation(Protocol):
-    """What a panel needs of an assistant. Every method may be called on any thread and returns soon."""
-
-    @property
-    def label(self) -> str:
-        """Who answers."""
-        ...
-
-    @property
-    def reach(self) -> Reach:
-        """Where pictures go."""
-        ...
-
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """What was said so far, oldest first."""
-        ...
-
-    @property
-    def paused(self) -> bool:
-        """True while the scene is not described. Questions are answered all the same."""
-        ...
-
-    def set_paused(self, paused: bool) -> None:
-        """Stop or go on describing."""
-        ...
-
-    def ask(self, text: str) -> Message:
-        """Ask; the question and the answer, which is also returned, reach the listeners as messages."""
-        ...
-
-    def examples(self) -> tuple[str, ...]:
-        """Questions that can be answered now."""
-        ...
-
-    def clear(self) -> tuple[Message, ...]:
-        """Forget the messages and return them."""
-        ...
-
-    def restore(self, messages: tuple[Message, ...]) -> None:
-        """Put messages that :meth:`clear` returned back before the others."""
-        ...
-
-    def subscribe(self, listener: Callable[[Message], None]) -> Callable[[], None]:
-        """Be told every new message, on whatever thread it was made; returns what ends it."""
+    def close(self) -> None:
+        """Cancel, and give back what it holds. Safe to call twice."""
         ...

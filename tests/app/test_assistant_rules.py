@@ -21,14 +21,9 @@ from scenescope.models.language import (
     MessageKind,
     Reach,
     Request,
-    Risk,
     Role,
     StreamEvent,
     TextDelta,
-    Tool,
-    ToolCall,
-    ToolResult,
-    ToolSpec,
     media_time,
 )
 from scenescope.pipelines import SOURCES, Frame, PipelineSpec, SourceInfo
@@ -630,7 +625,7 @@ class TestConversation:
         )
         assert (assistant.label, assistant.reach) == ("Test", Reach.YOUR_NETWORK)
         assert request.role is Role.ANSWER
-        assert [turn.text for turn in request.turns] == ["how many?", "Two people."]
+        assert request.asked_before == ("how many?",)
         assert '"person":2' in request.scene.to_json()
 
     def test_closing_stops_the_descriptions(self):
@@ -675,17 +670,3 @@ def test_a_real_picture_through_the_real_engine(bus):
     assert assistant.messages[0].text.startswith(f"Now: {counts['person']} people")
     assert assistant.ask("how many people are there").text == f"The detector sees {counts['person']} people now."
     assert assistant.ask("when did you last see a person").text == f"{counts['person']} people are in the picture now."
-
-
-class TestTools:
-    def test_what_changes_the_pipeline_by_itself_can_be_undone(self):
-        spec = ToolSpec("set_stage_enabled", "Turn a stage on or off.", {"type": "object"}, Risk.AUTOMATIC_WITH_UNDO)
-
-        def run(args):
-            return ToolResult({"enabled": args["on"]}, "Done.")
-
-        with pytest.raises(ValueError, match="set_stage_enabled"):
-            Tool(spec, run)
-        tool = Tool(spec, run, lambda args: ToolCall("1", spec.name, {"on": not args["on"]}))
-        assert tool.inverse({"on": True}).args == {"on": False}
-        assert tool.run({"on": True}).value == {"enabled": True}

@@ -17,6 +17,8 @@ from scenescope.pipelines.fakes import FakeSource, fake_registry
 from scenescope.pipelines.overlay import OverlayStyle
 from scenescope.pipelines.sources import code_marker
 
+pytestmark = pytest.mark.slow
+
 BARE = OverlayStyle(labels=False)
 
 

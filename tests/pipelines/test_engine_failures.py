@@ -22,6 +22,8 @@ from scenescope.pipelines.fakes import CollectingSink, FakeSource, Gate, InOrder
 from scenescope.pipelines.sink import Sink
 from scenescope.pipelines.stage import Stage
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_stage_that_raises_is_tripped_after_three_and_the_picture_goes_on(make):
     sink = CollectingSink(keep_frames=True)

@@ -20,6 +20,8 @@ from scenescope.widgets.palette import Palette
 from scenescope.widgets.params_form import ParamsForm, UnknownForm
 from scenescope.widgets.stage_model import ROW_ROLE
 
+pytestmark = pytest.mark.slow
+
 CTRL_SHIFT = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
 
 

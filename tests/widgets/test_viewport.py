@@ -21,6 +21,8 @@ from scenescope.widgets.picking import best_match, in_order, object_at
 from scenescope.widgets.viewport import object_sentence
 from scenescope.widgets.zoom import Zoom
 
+pytestmark = pytest.mark.slow
+
 
 class Zoned(Stage, title="Zoned", group="Test"):
     """Has a place."""

@@ -38,6 +38,8 @@ from scenescope.widgets.source_commands import Cameras
 from scenescope.widgets.status_strip import StatusStrip, overlay_words
 from scenescope.widgets.theme import DARK, LIGHT, ThemeChoice
 
+pytestmark = pytest.mark.slow
+
 # Sources -----------------------------------------------------------------------------------------------------------
 
 

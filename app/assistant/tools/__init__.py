@@ -1,0 +1,1 @@
+"""What the assistant can look up and do: the tools, and the gate before them."""

@@ -1,0 +1,1 @@
+"""Watches: "tell me when ..." as rules that are seen, edited and kept."""
