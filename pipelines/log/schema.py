@@ -65,6 +65,39 @@ MIGRATIONS = (
                e.value, e.x1, e.y1, e.x2, e.y2, e.end_s, e.wall_s
         FROM events e JOIN subjects s ON s.id = e.subject_id;
     """,
+    # The assistant: what was said, what it did, what left this computer, and what the words of events mean.
+    """
+    CREATE TABLE conversations(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, began_wall_s REAL NOT NULL, source TEXT NOT NULL);
+    CREATE TABLE messages(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, conversation_id INTEGER NOT NULL, number INTEGER NOT NULL,
+        kind TEXT NOT NULL, author TEXT NOT NULL, text TEXT NOT NULL, wall_s REAL NOT NULL, body TEXT NOT NULL,
+        UNIQUE(conversation_id, number));
+    CREATE VIRTUAL TABLE message_words USING fts5(
+        text, content='messages', content_rowid='id', tokenize='unicode61 remove_diacritics 2');
+    CREATE TRIGGER messages_added AFTER INSERT ON messages BEGIN
+        INSERT INTO message_words(rowid, text) VALUES (new.id, new.text);
+    END;
+    CREATE TRIGGER messages_changed AFTER UPDATE OF text ON messages BEGIN
+        INSERT INTO message_words(message_words, rowid, text) VALUES ('delete', old.id, old.text);
+        INSERT INTO message_words(rowid, text) VALUES (new.id, new.text);
+    END;
+    CREATE TRIGGER messages_removed AFTER DELETE ON messages BEGIN
+        INSERT INTO message_words(message_words, rowid, text) VALUES ('delete', old.id, old.text);
+    END;
+    CREATE TABLE actions(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, wall_s REAL NOT NULL, tool TEXT NOT NULL, args TEXT NOT NULL,
+        risk TEXT NOT NULL, outcome TEXT NOT NULL, why TEXT NOT NULL);
+    CREATE TABLE egress(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, wall_s REAL NOT NULL, host TEXT NOT NULL, reach TEXT NOT NULL,
+        pictures INTEGER NOT NULL, bytes INTEGER NOT NULL, purpose TEXT NOT NULL, sha256 TEXT NOT NULL);
+    CREATE TABLE meanings(
+        subject_id INTEGER NOT NULL, model TEXT NOT NULL, vector BLOB NOT NULL,
+        PRIMARY KEY(subject_id, model)) WITHOUT ROWID;
+    CREATE TRIGGER meanings_removed AFTER DELETE ON subjects BEGIN
+        DELETE FROM meanings WHERE subject_id = old.id;
+    END;
+    """,
 )
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

@@ -30,6 +30,7 @@ from scenescope.pipelines.log.records import (
     TrackRecord,
 )
 from scenescope.pipelines.log.similar import Similar, without_embedding
+from scenescope.pipelines.log.talk import Talk
 from scenescope.pipelines.log.writer import Job, LogWriter
 
 __all__ = ["EventLog"]
@@ -53,6 +54,9 @@ class EventLog:
         path: of the file. A damaged one is set aside as ``<name>.damaged-<n>``, and :attr:`notice` says so.
         on_problem: called on the writing thread with a new :attr:`problem`, and with None once it is over.
 
+    Attributes:
+        talk: what was said to and by the assistant.
+
     Raises:
         SinkError: the file is newer than this program, is something else, or cannot be written.
     """
@@ -65,6 +69,7 @@ class EventLog:
         self._similar = Similar()
         self._writer = LogWriter(self.path, self._committed, self._tell_problem)
         self._readers = Readers(self.path, lambda: self._writer.connections)
+        self.talk = Talk(self._writer, self._readers)
 
     @property
     def problem(self) -> SinkError | None:
