@@ -21,7 +21,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 MEDIA = Path(__file__).resolve().parent.parent.parent / "shared" / "media"
 
 # Pools that libraries keep for the life of the process, not the test's doing.
-LASTING_THREADS = ("ThreadPoolExecutor", "asyncio_", "QtThread", "pydevd", "tmp-cleanup", "pytest-timeout")
+LASTING_THREADS = (
+    "ThreadPoolExecutor",
+    "asyncio_",
+    "QtThread",
+    "pydevd",
+    "tmp-cleanup",
+    "pytest-timeout",
+    "tqdm_monitor",
+)
 
 
 @pytest.fixture(autouse=True)

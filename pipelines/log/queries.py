@@ -24,7 +24,19 @@ from scenescope.pipelines.log.records import (
 )
 from scenescope.pipelines.log.schema import COARSE_S, FINE_S
 
-__all__ = ["columns", "count", "events", "frame", "frame_numbers", "frames", "search", "sessions", "track", "tracks"]
+__all__ = [
+    "columns",
+    "count",
+    "events",
+    "frame",
+    "frame_numbers",
+    "frames",
+    "newest_of",
+    "search",
+    "sessions",
+    "track",
+    "tracks",
+]
 
 FRAMES_AT_ONCE = 64
 MOST_SUBJECTS = 1000
@@ -284,23 +296,30 @@ def _joined(parts: Iterable[Part]) -> Part:
 
 def search(db: sqlite3.Connection, text: str, session_id: int | None = None, limit: int = 20) -> list[SearchHit]:
     """Events by their words, the best first, and of equal ones the newest."""
-    if session_id is None:
-        where, values = "session_id IN (SELECT id FROM sessions)", []
-    else:
-        where, values = "session_id = ?", [session_id]
     hits: list[SearchHit] = []
     for subject_id, score in matching_subjects(db, text):
         if len(hits) >= limit:
             break
-        rows = db.execute(
-            f"""SELECT e.session_id, e.t_s, e.frame, e.id, e.track_id, s.label, s.text
-                FROM events e JOIN subjects s ON s.id = e.subject_id WHERE e.subject_id = ? AND {where}
-                ORDER BY e.session_id DESC, e.t_s DESC, e.id DESC LIMIT ?""",
-            [subject_id, *values, limit - len(hits)],
-        )
-        hits += [SearchHit(score, *row) for row in rows]
+        hits += newest_of(db, subject_id, session_id, score, limit - len(hits))
     hits.sort(key=lambda hit: (-hit.score, -hit.session_id, -hit.t_s, -(hit.event_id or 0)))
     return hits
+
+
+def newest_of(
+    db: sqlite3.Connection, subject_id: int, session_id: int | None, score: float, limit: int
+) -> list[SearchHit]:
+    """The newest events of a subject."""
+    if session_id is None:
+        where, values = "session_id IN (SELECT id FROM sessions)", []
+    else:
+        where, values = "session_id = ?", [session_id]
+    rows = db.execute(
+        f"""SELECT e.session_id, e.t_s, e.frame, e.id, e.track_id, s.label, s.text
+            FROM events e JOIN subjects s ON s.id = e.subject_id WHERE e.subject_id = ? AND {where}
+            ORDER BY e.session_id DESC, e.t_s DESC, e.id DESC LIMIT ?""",
+        [subject_id, *values, limit],
+    )
+    return [SearchHit(score, *row) for row in rows]
 
 
 def matching_subjects(db: sqlite3.Connection, text: str) -> list[tuple[int, float]]:

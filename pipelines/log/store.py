@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scenescope.models import EventKind, LogEvent, SinkError
 from scenescope.pipelines.log import queries
 from scenescope.pipelines.log.changes import Changes, event_row, frame_row, track_row, with_wall_clock
+from scenescope.pipelines.log.meaning import Meanings
 from scenescope.pipelines.log.readers import Readers
 from scenescope.pipelines.log.records import (
     EventColumns,
@@ -56,6 +57,7 @@ class EventLog:
 
     Attributes:
         talk: what was said to and by the assistant.
+        meanings: vectors of what events say, for searching by meaning.
 
     Raises:
         SinkError: the file is newer than this program, is something else, or cannot be written.
@@ -70,6 +72,7 @@ class EventLog:
         self._writer = LogWriter(self.path, self._committed, self._tell_problem)
         self._readers = Readers(self.path, lambda: self._writer.connections)
         self.talk = Talk(self._writer, self._readers)
+        self.meanings = Meanings(self._writer, self._readers)
 
     @property
     def problem(self) -> SinkError | None:
@@ -209,6 +212,7 @@ class EventLog:
         def apply(changes: Changes) -> None:
             changes.delete_sessions([session_id])
             changes.afterwards(lambda: self._leave(session_id))
+            changes.afterwards(self.meanings.forget)
 
         self._do(apply)
 
@@ -222,7 +226,12 @@ class EventLog:
 
         Only sessions of these ``kinds`` are deleted, and none that goes on.
         """
-        self._do(lambda changes: changes.prune(max_age_days, max_bytes, kinds, set(self._writer.active)))
+
+        def apply(changes: Changes) -> None:
+            changes.prune(max_age_days, max_bytes, kinds, set(self._writer.active))
+            changes.afterwards(self.meanings.forget)
+
+        self._do(apply)
 
     def keep_embeddings(self, tracks: Iterable[TrackRecord]) -> None:
         """Add the embeddings of tracks that are in the log. One that has got a better picture meanwhile is let be."""
