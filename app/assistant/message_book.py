@@ -1,0 +1,84 @@
+"""MessageBook: the messages of a conversation, numbered, bounded, told to whoever listens."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from scenescope.models.language import Message
+
+__all__ = ["MAX_MESSAGES", "MessageBook"]
+
+MAX_MESSAGES = 500
+
+Listener = Callable[[Message], None]
+
+
+class MessageBook:
+    """All methods may be called from any thread; listeners hear messages in the order of their numbers."""
+
+    def __init__(self) -> None:
+        # Held while listeners are told.
+        self._lock = threading.RLock()
+        self._numbers = itertools.count(1)
+        self._messages: dict[int, Message] = {}
+        self._listeners: tuple[Listener, ...] = ()
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """What was said so far, oldest first; of a long conversation the latest."""
+        with self._lock:
+            return tuple(self._messages.values())
+
+    def post(self, message: Message) -> Message:
+        """Number a message, keep it and tell it."""
+        with self._lock:
+            numbered = replace(message, message_id=next(self._numbers))
+            self._messages[numbered.message_id] = numbered
+            while len(self._messages) > MAX_MESSAGES:
+                del self._messages[next(iter(self._messages))]
+            self._tell(numbered)
+            return numbered
+
+    def put(self, message: Message) -> None:
+        """Replace the message with this number, unless it was cleared meanwhile."""
+        with self._lock:
+            if message.message_id in self._messages:
+                self._messages[message.message_id] = message
+                self._tell(message)
+
+    def change(self, message_id: int, change: Callable[[Message], Message]) -> None:
+        """Replace a message by what ``change`` makes of it, unless it was cleared meanwhile."""
+        with self._lock:
+            if (message := self._messages.get(message_id)) is not None:
+                self.put(change(message))
+
+    def clear(self) -> tuple[Message, ...]:
+        """Forget the messages and return them."""
+        with self._lock:
+            removed = tuple(self._messages.values())
+            self._messages.clear()
+            return removed
+
+    def restore(self, messages: tuple[Message, ...]) -> None:
+        """Put messages that :meth:`clear` returned back before the others."""
+        with self._lock:
+            kept = (*messages, *self._messages.values())[-MAX_MESSAGES:]
+            self._messages = {message.message_id: message for message in kept}
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Be told every message, new or replaced. A listener must be quick; it runs on the thread that made it."""
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._listeners = tuple(other for other in self._listeners if other is not listener)
+
+        return unsubscribe
+
+    def _tell(self, message: Message) -> None:
+        for listener in self._listeners:
+            listener(message)
