@@ -262,6 +262,48 @@ def run(
     raise typer.Exit(outcome.exit_code)
 
 
+@app.command()
+def ask(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="A file, a folder of images, or an event log (events.sqlite)."),
+    ],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help='In quotes: "when did the red car appear?"')],
+    provider: Annotated[
+        str, typer.Option(metavar="rules|local|URL", help="Who answers: rules, a model here, or a server.")
+    ] = "rules",
+    model: Annotated[str, typer.Option(help="Which model of the server.")] = "",
+    pipeline: Pipeline = DEFAULT_PRESET,
+    zones: Annotated[Path | None, typer.Option(metavar="FILE", help="Zones and lines to count in.")] = None,
+    session: Annotated[int | None, typer.Option(help="Which session of an event log; the newest by default.")] = None,
+    max_frames: Annotated[int | None, typer.Option(min=1, help="End after this many frames of the source.")] = None,
+    send_pictures: Annotated[
+        bool, typer.Option("--send-pictures", help="Agree that pictures go to a server on another computer.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only errors.")] = False,
+) -> None:
+    """Ask the assistant about a file or an event log.
+
+    Exit codes: 0 answered, 2 bad input or usage, 3 not answered or not confirmed by the checks, 130 interrupted.
+    """
+    from scenescope.app.ask import AskRequest, Reply
+    from scenescope.app.ask import ask as ask_headless
+    from scenescope.app.progress import Progress
+
+    interrupted = threading.Event()
+    environment = Environment.read()
+    take_up_own_stages(environment)
+    take_up_models(environment)
+    request = AskRequest(source, question, provider, model, pipeline, zones, session, max_frames, send_pictures)
+    with _on_signal(interrupted.set):
+        reply = ask_headless(request, Progress(quiet), interrupted, environment)
+    if not isinstance(reply, Reply):
+        raise typer.Exit(reply)
+    print(json.dumps(reply.as_dict(), ensure_ascii=False) if as_json else reply.text())
+    raise typer.Exit(reply.exit_code)
+
+
 def _formats(text: str) -> tuple[str, ...]:
     from scenescope.app.run_outputs import FORMATS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,23 @@ from scenescope.app.run_watch import EXIT_BAD_INPUT, EXIT_DONE, EXIT_INTERRUPTED
 from scenescope.models import SourceError
 from scenescope.pipelines import PipelineSpec, presets
 from scenescope.pipelines.engine import Engine
+from scenescope.pipelines.sink import Sink
 from scenescope.pipelines.slots import DropPolicy
 from scenescope.pipelines.source import Source
 from scenescope.pipelines.sources.images import ImageFiles
 from scenescope.pipelines.sources.open import open_source
 from scenescope.pipelines.zones.model import ZoneSet
 
-__all__ = ["EXIT_BAD_INPUT", "EXIT_DONE", "EXIT_INTERRUPTED", "EXIT_STAGE_FAILED", "Outcome", "RunRequest", "run"]
+__all__ = [
+    "EXIT_BAD_INPUT",
+    "EXIT_DONE",
+    "EXIT_INTERRUPTED",
+    "EXIT_STAGE_FAILED",
+    "Outcome",
+    "RunRequest",
+    "pipeline_of",
+    "run",
+]
 
 LOOK_EVERY_S = 0.1
 # What was found is written, however long that takes; a second Ctrl+C ends it.
@@ -98,7 +109,13 @@ class Outcome:
         return "\n".join(lines)
 
 
-def run(request: RunRequest, progress: Progress, interrupted: threading.Event, presets_dir: Path | None) -> Outcome:
+def run(
+    request: RunRequest,
+    progress: Progress,
+    interrupted: threading.Event,
+    presets_dir: Path | None,
+    more_sinks: Sequence[Sink] = (),
+) -> Outcome:
     """Take every frame of the source through the pipeline and write what was asked for.
 
     Args:
@@ -106,15 +123,16 @@ def run(request: RunRequest, progress: Progress, interrupted: threading.Event, p
         progress: told how it goes, and every error once the run has begun.
         interrupted: when it is set, the run ends soon; files stay valid.
         presets_dir: the user's own presets.
+        more_sinks: take the frames too.
 
     Raises:
         SpecError, SourceError, SinkError: it cannot begin: the pipeline, the source or the folder is wrong.
     """
-    spec = _pipeline(request, progress, presets_dir)
+    spec = pipeline_of(request, progress, presets_dir)
     source = _source(request)
     sinks, files = outputs_of(request, source, spec)
     tally = Tally()
-    engine = Engine(spec, sinks=[tally, *sinks], headless=True)
+    engine = Engine(spec, sinks=[tally, *sinks, *more_sinks], headless=True)
     watch = Watch(engine, progress)
     for sink in sinks:
         if hasattr(sink, "before_close"):
@@ -156,7 +174,7 @@ def run(request: RunRequest, progress: Progress, interrupted: threading.Event, p
     )
 
 
-def _pipeline(request: RunRequest, progress: Progress, presets_dir: Path | None) -> PipelineSpec:
+def pipeline_of(request: RunRequest, progress: Progress, presets_dir: Path | None) -> PipelineSpec:
     """The pipeline, with the zones that are to be counted: in the stage that it has for them, or in one more."""
     spec = presets.load(request.pipeline, folder=presets_dir)
     if request.zones is None:

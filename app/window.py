@@ -24,7 +24,7 @@ from PySide6.QtCore import (
 )
 from PySide6.QtWidgets import QApplication
 
-from scenescope.app.assistant import Assistant, facts_of
+from scenescope.app.assistant.office import Office
 from scenescope.app.environment import neutralise_opencv_qt, take_up_models
 from scenescope.app.settings import Environment, Settings
 from scenescope.models import SinkError
@@ -61,8 +61,7 @@ class Desktop:
         self.observer = SceneObserver()
         self.engine = Engine(spec, sinks=[self.observer])
         self._menu: tuple[str, ...] = ()
-        self.assistant = Assistant(self.observer, facts=facts_of(self.engine, lambda: self._menu))
-        self.panel = AssistantPanel(self.assistant)
+        self.panel = AssistantPanel()
         self.window = MainWindow(
             self.engine,
             settings,
@@ -84,6 +83,8 @@ class Desktop:
             f"{action.spec.category} > {action.plain_text} ({action.shortcut().toString()})"
             for action in self.window.actions_
         )
+        self.office = Office(self.window, self.panel, self.observer, self.log, environment, lambda: self._menu)
+        self.assistant = self.office.assistant
 
     def run(self, application: QApplication) -> int:
         """Show the window until it is closed; Qt's exit code."""
@@ -94,8 +95,7 @@ class Desktop:
     def close(self) -> None:
         """End everything; the window is gone after it."""
         self.window.close()
-        self.panel.set_conversation(None)
-        self.assistant.close()
+        self.office.close()
         self.log.close()
         self._embedder.close()
         use_index_folder(None)

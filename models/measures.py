@@ -39,10 +39,12 @@ class ZoneMeasures(ResultBatch, WithEvents):
         occupancy: int64 (N,), objects in a zone now; 0 for a line.
         most: int64 (N,), the greatest occupancy so far.
         counts: per row the counts that are not zero, by direction and class, in the order of their names.
-        track_id: int64 (T,), the objects that are seen in this frame; this and the next three have a row for each.
+        track_id: int64 (T,), the objects that are seen in this frame; this and the next five have a row for each.
         track_xy: float32 (T, 2), where they stand, in pixels.
         speed_mps: float32 (T,), metres a second over the ground; NaN where it is not known.
         dwell_s: float32 (T,), seconds of the longest stay that lasts; 0 outside all zones.
+        inside: per track the names of the zones that it is in.
+        stay_s: per track since how many seconds it is in each of those.
         unit: in which speeds are shown: "km/h", "mph" or "m/s".
         hint: why something is not measured, in a sentence; empty when all is.
         events: what happened, told once; see :class:`WithEvents`.
@@ -60,6 +62,8 @@ class ZoneMeasures(ResultBatch, WithEvents):
     track_xy: Float = field(default_factory=lambda: np.empty((0, 2), np.float32))
     speed_mps: Float = field(default_factory=lambda: np.empty(0, np.float32))
     dwell_s: Float = field(default_factory=lambda: np.empty(0, np.float32))
+    inside: tuple[tuple[str, ...], ...] = ()
+    stay_s: tuple[tuple[float, ...], ...] = ()
     unit: str = "km/h"
     hint: str = ""
     events: tuple[LogEvent, ...] = ()
@@ -72,8 +76,12 @@ class ZoneMeasures(ResultBatch, WithEvents):
         object.__setattr__(self, "track_xy", _rows(self.track_xy, np.float32, 2))
         for name in ("speed_mps", "dwell_s"):
             object.__setattr__(self, name, _rows(getattr(self, name), np.float32))
+        for name in ("inside", "stay_s"):
+            if not getattr(self, name):
+                object.__setattr__(self, name, ((),) * len(self.track_id))
         self._check_lengths()
-        lengths = {name: len(getattr(self, name)) for name in ("track_id", "track_xy", "speed_mps", "dwell_s")}
+        columns = ("track_id", "track_xy", "speed_mps", "dwell_s", "inside", "stay_s")
+        lengths = {name: len(getattr(self, name)) for name in columns}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"{type(self).__name__}: columns differ in length: {lengths}")
 

@@ -6,12 +6,15 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scenescope.models import ResultBatch, StageContractError
+
+if TYPE_CHECKING:
+    from scenescope.pipelines.spec import StageSpec
 
 __all__ = ["Frame", "Result", "Stamp", "picture_problem"]
 
@@ -82,6 +85,7 @@ class Frame:
         results: what was found, by the id of the stage that found it, in pipeline order.
         to_source: float64 (3, 3), maps pixels of ``image`` to pixels of the source picture.
         edited: True once a stage has replaced the picture.
+        hidden_by: the stages that have hidden what they are to hide, as they were wished.
     """
 
     image: Image
@@ -93,6 +97,7 @@ class Frame:
     to_source: Matrix = field(default_factory=lambda: IDENTITY)
     edited: bool = False
     source_size_wh: tuple[int, int] = (0, 0)
+    hidden_by: tuple[StageSpec, ...] = ()
     _derived: _Derived = field(default_factory=_Derived, repr=False)
 
     def __post_init__(self) -> None:

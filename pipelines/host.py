@@ -211,6 +211,9 @@ class StageHost:
             return self.bypass(frame)
         self.durations.add(time.perf_counter() - started)
         self._in_a_row = 0
+        # While it loads, an older instance still does what was wished before.
+        if self.info.privacy and self.state.phase is StagePhase.READY:
+            return replace(out, hidden_by=(*frame.hidden_by, self.spec))
         return out
 
     def bypass(self, frame: Frame) -> Frame:

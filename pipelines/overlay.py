@@ -61,7 +61,10 @@ def colour_of(label: str) -> Bgr:
 
 @dataclass(frozen=True)
 class OverlayStyle:
-    """What is drawn. ``scale`` multiplies line widths and text; 1 suits a picture of 720 lines."""
+    """What is drawn. ``scale`` multiplies line widths and text; 1 suits a picture of 720 lines.
+
+    Where classes are ``highlighted``, their objects are drawn stronger, and no others are named.
+    """
 
     boxes: bool = True
     labels: bool = True
@@ -69,6 +72,7 @@ class OverlayStyle:
     masks: bool = True
     keypoints: bool = True
     scale: float = 1.0
+    highlighted: tuple[str, ...] = ()
 
 
 class OverlayPainter:
@@ -141,7 +145,7 @@ class OverlayPainter:
                 self.outline(image, quad, colour, closed=True)
         elif self.style.boxes:
             for row, ((x1, y1, x2, y2), colour) in enumerate(zip(boxes, colours, strict=True)):
-                width = self._width * (2 if row == strong else 1)
+                width = self._width * (2 if row == strong or labels[row] in self.style.highlighted else 1)
                 cv2.rectangle(image, (x1, y1), (x2, y2), _DARK, width + 2, cv2.LINE_8)
                 cv2.rectangle(image, (x1, y1), (x2, y2), colour, width, cv2.LINE_8)
         if self.style.labels:
@@ -149,6 +153,8 @@ class OverlayPainter:
             for (x1, y1, _, _), colour, label, confidence, track_id in zip(
                 boxes, colours, labels, confidences, track_ids, strict=True
             ):
+                if self.style.highlighted and label not in self.style.highlighted:
+                    continue
                 identity = f" #{track_id}" if track_id is not None and track_id >= 0 else ""
                 # Two digits of an uncertain number are one too many for the eye, and one less sprite to draw.
                 self.label(image, x1, y1, f"{label}{identity} {confidence:.0%}", colour)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from scenescope.models import Detections, Tracks
+from scenescope.models import Detections, Tracks, ZoneMeasures
 from scenescope.pipelines.frame import Frame, Image
 from scenescope.pipelines.scene_look import colour_name, motion_name
 from scenescope.pipelines.scene_state import (
@@ -66,6 +66,7 @@ class _Object:
     colour: str = ""
     colour_looks: int = 0
     colour_next_s: float = 0.0
+    inside: tuple[str, ...] = ()
 
     def see(self, now_s: float, frame_index: int, label: str, confidence: float, xyxy: Box) -> None:
         self.last_s, self.last_frame, self.confidence, self.xyxy = now_s, frame_index, confidence, xyxy
@@ -181,6 +182,8 @@ class SceneObserver(Sink):
 
     def _reset(self, info: SourceInfo) -> None:
         self._info = replace(info, name=clean_text(info.name, MAX_SOURCE_CHARS) if info.name else "")
+        # A tracker gives no numbers to what it sees only once.
+        self._tracked = info.frame_count != 1
         stills = info.frame_count == 1 or 0 < info.rate_hz <= SLOW_SOURCE_HZ
         self._appear_s, self._vanish_s = (0.0, 0.0) if stills else self._wanted_s
         self._jump_s = math.inf if stills else max(self._wanted_jump_s, self._vanish_s)
@@ -191,6 +194,7 @@ class SceneObserver(Sink):
         self._events: deque[SceneEvent] = deque(maxlen=KEPT_EVENTS)
         self._event_count = 0
         self._now_s: float | None = None
+        self._captured_s: float | None = None
         self._began_s: float | None = None
         self._since_s = 0.0
         self._frame_index = -1
@@ -206,6 +210,7 @@ class SceneObserver(Sink):
         latest: tuple[str, Detections] | None = frame.latest(Tracks) or frame.latest(Detections)
         before_s, self._frame_index = self._now_s, frame.index
         now_s = self._now_s = frame.pts_s
+        self._captured_s = frame.captured_s
         if before_s is None:
             self._since_s = now_s
         elif now_s < before_s - EPSILON_S or now_s > before_s + self._jump_s:
@@ -253,6 +258,7 @@ class SceneObserver(Sink):
                 self._judge_candidate(key, known, key in seen, step_s)
             elif key not in seen and now_s - known.last_s >= self._vanish_s - EPSILON_S:
                 self._vanish(key, known)
+        self._look_at_zones(frame)
         if not frame.edited:
             self._look_at_colours(frame.image, now_s, seen)
 
@@ -263,7 +269,7 @@ class SceneObserver(Sink):
             self._known = tuple(dict.fromkeys(clean_text(name) for name in found.class_names))
         labels = [clean_text(name) for name in found.labels]
         columns = zip(labels, found.confidence.tolist(), found.xyxy.tolist(), strict=True)
-        if isinstance(found, Tracks):
+        if isinstance(found, Tracks) and self._tracked:
             for number, (label, confidence, xyxy) in zip(found.track_id.tolist(), columns, strict=True):
                 if number >= 0:
                     yield number, label, confidence, xyxy
@@ -351,6 +357,17 @@ class SceneObserver(Sink):
         if self._on_event is not None:
             self._on_event(event, xyxy)
 
+    def _look_at_zones(self, frame: Frame) -> None:
+        """Take over which zones the tracks of this frame are in, from the stages that know."""
+        inside: dict[int, tuple[str, ...]] = {}
+        for entry in frame.results.values():
+            if isinstance(entry.value, ZoneMeasures) and entry.stamp.index == frame.index:
+                for number, names in zip(entry.value.track_id.tolist(), entry.value.inside, strict=True):
+                    inside[number] = (*inside.get(number, ()), *names)
+        for number, names in inside.items():
+            if number in self._objects:
+                self._objects[number].inside = names
+
     def _look_at_colours(self, image: Image, now_s: float, seen: set[Key]) -> None:
         """Name the colour of tracks, each a few times in its life; a picture that a stage has changed shows others."""
         for key in seen:
@@ -378,6 +395,7 @@ class SceneObserver(Sink):
             last_s=known.last_s,
             last_frame=known.last_frame,
             xyxy=known.xyxy,
+            inside=known.inside,
         )
 
     def _snapshot(self) -> SceneState:
@@ -402,6 +420,7 @@ class SceneObserver(Sink):
             event_count=self._event_count,
             memory=MappingProxyType(dict(self._memory)),
             gone=tuple(self._gone),
+            captured_s=self._captured_s,
         )
 
 

@@ -89,6 +89,7 @@ class SceneTrack:
         motion: "still", "moving left" (or right, up, down, closer, away), or "" when not known.
         colour: name of the colour that covers most of it, "" when not known. A rough guess.
         xyxy: its box as fractions of width and height.
+        inside: names of the user's zones that it is in, as a stage with zones says.
     """
 
     track_id: int | None
@@ -103,6 +104,7 @@ class SceneTrack:
     last_s: float
     last_frame: int
     xyxy: tuple[float, float, float, float]
+    inside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ class SceneState:
         events: the latest that happened, oldest first; ``event_count`` numbers the last one, from the first of all.
         memory: by label, when it was first and last seen.
         gone: the latest tracks that have vanished, oldest first.
+        captured_s: when the picture was captured, on the monotonic clock; None when not known.
     """
 
     source: str = ""
@@ -151,6 +154,7 @@ class SceneState:
     event_count: int = 0
     memory: Mapping[str, LabelMemory] = field(default_factory=lambda: MappingProxyType({}))
     gone: tuple[SceneTrack, ...] = ()
+    captured_s: float | None = None
 
     def events_after(self, number: int) -> tuple[SceneEvent, ...]:
         """Those of the kept events that came after event ``number``."""

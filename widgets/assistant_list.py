@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QWidget
 
 from scenescope.widgets.assistant_message import MessageView
+from scenescope.widgets.theme import colours_of
 
 __all__ = ["MessageList"]
 
@@ -19,8 +21,9 @@ AT_END_PX = 6
 class MessageList(QScrollArea):
     """Messages, oldest at the top. Up and Down go from one to the next, Tab into the chips of the current one.
 
-    It stays at the end while it is there, and stays where it is while something older is being read. A layout of Qt
-    measures every message again when one is added (0.3 s for five hundred); here only the new one is measured.
+    It stays at the end while it is there, but lets the beginning of the last message not leave the view by itself: who
+    reads a long answer that grows keeps their place. While something older is being read, that stays where it is. A
+    layout of Qt measures every message again when one is added (0.3 s for five hundred); here only the new one is.
 
     Signals:
         earlier_wanted: the button above the first message was clicked.
@@ -43,6 +46,11 @@ class MessageList(QScrollArea):
         self._heights: dict[MessageView, int] = {}
         self._measured_width = 0
         self._current: MessageView | None = None
+        self._colours = colours_of(self)
+        self._redraw_soon = QTimer(self)
+        self._redraw_soon.setSingleShot(True)
+        self._redraw_soon.setInterval(0)
+        self._redraw_soon.timeout.connect(self._redraw)
         self._column = QWidget()
         self._earlier = QPushButton("Show earlier messages", self._column)
         self._earlier.setAutoDefault(False)
@@ -53,45 +61,63 @@ class MessageList(QScrollArea):
 
     def add(self, views: Sequence[MessageView]) -> None:
         """Put messages at the end."""
+        anchor = self._anchor()
         for view in views:
             self._adopt(view)
             self.views.append(view)
-        self._place()
+        self._place(anchor, grown=True)
 
     def add_before(self, views: Sequence[MessageView]) -> None:
         """Put messages above the others; what is being read stays where it is."""
+        anchor = self._anchor()
         for view in views:
             self._adopt(view)
         self.views[:0] = views
-        self._place(sum(self._heights[view] + SPACING_PX for view in views))
+        self._place(anchor)
 
     def remove(self, views: Sequence[MessageView]) -> None:
         """Take messages away."""
         gone = set(views)
-        above = 0
+        self.views = [view for view in self.views if view not in gone]
+        anchor = self._anchor()
         for view in views:
-            above += self._heights.pop(view) + SPACING_PX
+            del self._heights[view]
             if self._current is view:
                 self._current = None
             view.hide()
             view.deleteLater()
-        self.views = [view for view in self.views if view not in gone]
-        self._place(-above)
+        self._place(anchor)
 
-    def measure(self, view: MessageView) -> None:
-        """Make room for a message whose text has changed."""
-        self._heights[view] = view.heightForWidth(self._measured_width)
-        self._place()
+    def measure(self, views: Iterable[MessageView]) -> None:
+        """Make room for messages that have changed."""
+        anchor = self._anchor()
+        for view in views:
+            _polish(view)
+            self._heights[view] = view.heightForWidth(self._measured_width)
+        self._place(anchor, grown=True)
 
     def set_earlier(self, there_are: bool) -> None:
         """Offer, or no longer offer, to show earlier messages."""
+        if there_are != self._earlier.isHidden():
+            return
+        anchor = self._anchor()
         self._earlier.setVisible(there_are)
-        self._place()
+        self._place(anchor)
 
     def go_to_end(self) -> None:
         """Scroll to the newest message."""
         self.at_end = True
         self.verticalScrollBar().setValue(self.verticalScrollBar().maximum())
+
+    def go_to(self, view: MessageView) -> None:
+        """Let a message be the current one, and bring it into view."""
+        if self._current is not None:
+            self._current.set_current(False)
+        self._current = view
+        view.set_current(True)
+        # Of a message that is higher than the view, its beginning.
+        self.ensureVisible(0, view.y() + min(view.height(), self.viewport().height()), 0, SPACING_PX)
+        self.ensureVisible(0, view.y(), 0, SPACING_PX)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Measure all messages for another width."""
@@ -99,8 +125,13 @@ class MessageList(QScrollArea):
         self._measure_all(always=False)
 
     def changeEvent(self, event: QEvent) -> None:
-        """Measure all messages in another font or style."""
+        """Measure all messages in another font or style, and draw them in other colours."""
         super().changeEvent(event)
+        kinds = (QEvent.Type.PaletteChange, QEvent.Type.StyleChange)
+        if event.type() in kinds and hasattr(self, "_colours") and colours_of(self) is not self._colours:
+            self._colours = colours_of(self)
+            # The messages hear of the other colours after the list has.
+            self._redraw_soon.start()
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange) and hasattr(self, "_column"):
             self._measure_all(always=True)
 
@@ -118,32 +149,34 @@ class MessageList(QScrollArea):
         if place is None or last < 0:
             super().keyPressEvent(event)
             return
-        if self._current is not None:
-            self._current.set_current(False)
-        self._current = self.views[min(max(place, 0), last)]
-        self._current.set_current(True)
-        self._current.setFocus(Qt.FocusReason.OtherFocusReason)
-        self.ensureWidgetVisible(self._current, 0, SPACING_PX)
+        self.go_to(self.views[min(max(place, 0), last)])
+        self.views[min(max(place, 0), last)].setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _adopt(self, view: MessageView) -> None:
         view.setParent(self._column)
-        # The style sheet gives margins when a widget is polished, which is otherwise when it is shown.
-        for part in (view, *view.findChildren(QWidget)):
-            part.ensurePolished()
+        _polish(view)
         self._heights[view] = view.heightForWidth(self._measured_width)
 
     def _measure_all(self, *, always: bool) -> None:
         width = max(self.viewport().width() - SPACING_PX, 1)
+        anchor = self._anchor()
         if always or width != self._measured_width:
             self._measured_width = width
             for view in self.views:
                 self._heights[view] = view.heightForWidth(width)
-        self._place()
+        self._place(anchor)
 
-    def _place(self, shift: int = 0) -> None:
-        """Put every message where it belongs; ``shift`` is by how much what is read has moved down."""
+    def _anchor(self) -> tuple[MessageView, int] | None:
+        """The first message in view, and where its top is, so that it can be put there again."""
+        top = self.verticalScrollBar().value()
+        at = bisect_right(self.views, top, key=lambda view: view.y() + view.height())
+        return (self.views[at], self.views[at].y() - top) if at < len(self.views) else None
+
+    def _place(self, anchor: tuple[MessageView, int] | None, *, grown: bool = False) -> None:
+        """Put every message where it belongs; what is in view stays there, unless it is the end that does."""
         bar = self.verticalScrollBar()
-        at_end, value = self.at_end, bar.value()
+        at_end = self.at_end
+        follows_last = anchor is not None and anchor[0] is self.views[-1] and anchor[1] < 0
         y = 0
         if not self._earlier.isHidden():
             self._earlier.setGeometry(0, 0, self._measured_width, self._earlier.sizeHint().height())
@@ -156,10 +189,28 @@ class MessageList(QScrollArea):
             view.show()
             y += self._heights[view] + SPACING_PX
         self._column.resize(self._measured_width, max(y, 1))
-        self.at_end = at_end
-        bar.setValue(bar.maximum() if at_end else value + shift)
+        if at_end:
+            holds = grown and not follows_last and bool(self.views) and self.views[-1].y() < bar.maximum()
+            bar.setValue(self.views[-1].y() if holds else bar.maximum())
+            self.at_end = not holds
+        elif anchor is not None:
+            bar.setValue(anchor[0].y() - anchor[1])
+            self.at_end = bar.value() >= bar.maximum() - AT_END_PX
+
+    def _redraw(self) -> None:
+        for view in self.views:
+            view.redraw()
 
     def _scrolled(self, value: int) -> None:
         self.at_end = value >= self.verticalScrollBar().maximum() - AT_END_PX
         if self.at_end:
             self.end_reached.emit()
+        for view in self.views:
+            if view.proposals:
+                view.unsettle()
+
+
+def _polish(view: MessageView) -> None:
+    """The style sheet gives margins when a widget is polished, which is otherwise when it is shown."""
+    for part in (view, *view.findChildren(QWidget)):
+        part.ensurePolished()

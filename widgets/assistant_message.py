@@ -1,242 +1,292 @@
-"""One message of the conversation as a widget, and two small ones around it: a flow of chips, a line with history."""
+"""One message of the conversation as a widget."""
 
 from __future__ import annotations
 
-import re
 import time
+from dataclasses import replace
 
-from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QFocusEvent, QGuiApplication, QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QFrame, QLabel, QLayout, QLayoutItem, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction, QGuiApplication, QKeyEvent, QKeySequence, QMoveEvent
+from PySide6.QtWidgets import QAbstractButton, QApplication, QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from typing_extensions import override
 
-from scenescope.models.language import Evidence, Message, MessageKind, media_time
+from scenescope.models.language import Evidence, Message, MessageKind, ProposalState, media_time
+from scenescope.widgets.assistant_diff import ChangeCard, ProposalCard
+from scenescope.widgets.assistant_parts import (
+    ZERO_WIDTH_SPACE,
+    Chip,
+    Dots,
+    ElidedLabel,
+    FlowLayout,
+    breakable,
+    plain_label,
+    sign,
+)
+from scenescope.widgets.assistant_pictures import PictureLoader, PictureStrip
+from scenescope.widgets.theme import colours_of
 
-__all__ = ["FlowLayout", "HistoryLine", "MessageView", "chip"]
+__all__ = ["MessageView"]
 
-MAX_HISTORY = 100
-LONGEST_WORD = 24
-ZERO_WIDTH_SPACE = "\N{ZERO WIDTH SPACE}"
-
-
-class FlowLayout(QLayout):
-    """Puts widgets side by side and starts a new line when a line is full."""
-
-    def __init__(self, parent: QWidget | None = None, spacing: int = 4) -> None:
-        super().__init__(parent)
-        self._items: list[QLayoutItem] = []
-        # Qt asks again and again, and a list of messages has hundreds of these.
-        self._heights: dict[int, int] = {}
-        self._minimum: QSize | None = None
-        self.setContentsMargins(0, 0, 0, 0)
-        self.setSpacing(spacing)
-
-    def addItem(self, item: QLayoutItem) -> None:
-        """Take one more."""
-        self._items.append(item)
-
-    def count(self) -> int:
-        """How many there are."""
-        return len(self._items)
-
-    def itemAt(self, index: int) -> QLayoutItem | None:
-        """The item with this number."""
-        return self._items[index] if 0 <= index < len(self._items) else None
-
-    def takeAt(self, index: int) -> QLayoutItem | None:
-        """Give one back."""
-        return self._items.pop(index) if 0 <= index < len(self._items) else None
-
-    def hasHeightForWidth(self) -> bool:
-        """Always: fewer columns need more lines."""
-        return True
-
-    def heightForWidth(self, width: int) -> int:
-        """Height of all lines."""
-        if width not in self._heights:
-            self._heights[width] = self._arrange(QRect(0, 0, width, 0), move=False)
-        return self._heights[width]
-
-    def invalidate(self) -> None:
-        """Measure anew."""
-        self._heights.clear()
-        self._minimum = None
-        super().invalidate()
-
-    def setGeometry(self, rect: QRect) -> None:
-        """Place the items."""
-        super().setGeometry(rect)
-        self._arrange(rect, move=True)
-
-    def sizeHint(self) -> QSize:
-        """One line at least."""
-        return self.minimumSize()
-
-    def minimumSize(self) -> QSize:
-        """The widest item may still shrink, so that a narrow panel cuts text rather than grow."""
-        if self._minimum is None:
-            self._minimum = QSize(1, max((item.sizeHint().height() for item in self._items), default=0))
-        return self._minimum
-
-    def _arrange(self, rect: QRect, move: bool) -> int:
-        x, y, line = rect.x(), rect.y(), 0
-        for item in self._items:
-            if item.isEmpty():
-                continue
-            size = item.sizeHint().boundedTo(QSize(max(rect.width(), 1), 10_000))
-            if x > rect.x() and x + size.width() > rect.right() + 1:
-                x, y, line = rect.x(), y + line + self.spacing(), 0
-            if move:
-                item.setGeometry(QRect(QPoint(x, y), size))
-            x += size.width() + self.spacing()
-            line = max(line, size.height())
-        return y + line - rect.y()
-
-
-def chip(text: str, tip: str) -> QPushButton:
-    """A small button whose text is shown as it is: an ampersand in it is no shortcut."""
-    button = QPushButton(text.replace("&", "&&"))
-    button.setObjectName("assistantChip")
-    button.setAccessibleName(text)
-    button.setToolTip(tip)
-    button.setAutoDefault(False)
-    button.setMinimumWidth(1)
-    return button
-
-
-def breakable(text: str) -> str:
-    """The text with invisible places to break in words that are wider than any panel."""
-    return re.sub(rf"\S{{{LONGEST_WORD}}}(?=\S)", lambda match: match[0] + ZERO_WIDTH_SPACE, text)
+CHECKED = "What this says was looked up by the app: objects, numbers and times"
+SIGNS = {MessageKind.WATCH: ("watch", "watch"), MessageKind.ERROR: ("error", "problem")}
 
 
 class MessageView(QFrame):
-    """One message: who and when, the words as plain text, and chips for the evidence.
+    """One message: who and when, the words as plain text, chips for the evidence, and what was looked at and done.
+
+    Args:
+        message: to be shown.
+        loader: decodes its pictures.
 
     Signals:
         evidence_clicked: an :class:`~scenescope.models.language.Evidence`.
+        picture_clicked: the number of one of the message's pictures.
+        undo_wanted: the number of a change.
+        accepted, dismissed: the number of a proposal.
     """
 
     evidence_clicked = Signal(object)
+    picture_clicked = Signal(int)
+    undo_wanted = Signal(int)
+    accepted = Signal(int)
+    dismissed = Signal(int)
 
-    def __init__(self, message: Message, parent: QWidget | None = None) -> None:
+    def __init__(self, message: Message, loader: PictureLoader, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
-        self._head = QLabel()
-        self._head.setTextFormat(Qt.TextFormat.PlainText)
-        self._head.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+        self._loader = loader
+        self._current = False
+        self._sign = QLabel()
+        self._head, self._when = ElidedLabel(), plain_label(wraps=False)
         small = self._head.font()
         if small.pointSizeF() > 0:  # A font may be given in pixels.
             small.setPointSizeF(small.pointSizeF() * 0.85)
-            self._head.setFont(small)
-        self.body = QLabel()
-        # Words from the picture may be hostile: never HTML, links or pictures.
-        self.body.setTextFormat(Qt.TextFormat.PlainText)
-        self.body.setWordWrap(True)
+        for label in (self._head, self._when):
+            label.setObjectName("muted")
+            label.setFont(small)
+        self._checked = QLabel()
+        self._checked.setToolTip(CHECKED)
+        self._checked.setAccessibleName("Checked")
+        self.body = plain_label()
         self.body.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.body.setFocusProxy(self)
         self.body.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
-        self.chips: list[QPushButton] = []
-        self._chip_row = QWidget()
-        self._flow = FlowLayout(self._chip_row)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 5, 8, 6)
-        layout.setSpacing(3)
-        for part in (self._head, self.body, self._chip_row):
-            layout.addWidget(part)
+        self.chips: list[Chip] = []
+        self.changes: dict[int, ChangeCard] = {}
+        self.proposals: dict[int, ProposalCard] = {}
+        self.notes: list[QLabel] = []
+        # Most messages have none of these: they are made when they are needed.
+        self._doing: QWidget | None = None
+        self._dots: Dots | None = None
+        self._doing_words: QLabel | None = None
+        self._notes_box: QWidget | None = None
+        self._chip_row: QWidget | None = None
+        self.strip: PictureStrip | None = None
+        head = QHBoxLayout()
+        head.setSpacing(5)
+        head.addWidget(self._sign)
+        head.addWidget(self._head, 1)
+        head.addWidget(self._checked)
+        head.addWidget(self._when)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(8, 5, 8, 6)
+        self._column.setSpacing(4)
+        self._column.addLayout(head)
+        self._column.addWidget(self.body)
         self.copy_action = QAction("&Copy message", self)
         self.copy_action.setShortcut(QKeySequence.StandardKey.Copy)
         self.copy_action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         self.copy_action.triggered.connect(self.copy)
         self.addAction(self.copy_action)
+        self.message = Message(0, message.kind, "", "", 0.0)
         self.show_message(message)
 
+    # Showing -----------------------------------------------------------------------------------------------------
+
     def show_message(self, message: Message) -> None:
-        """Show another text in place: an answer that grows."""
-        self.message = message
+        """Show another state of it in place: an answer that grows. What has not changed is left alone."""
+        before, self.message = self.message, message
+        kind = SIGNS.get(message.kind)
+        colours = colours_of(self)
+        self.setProperty("kind", message.kind.value)
         clock = time.strftime("%H:%M", time.localtime(message.wall_s))
         at = [] if message.pts_s is None else [media_time(message.pts_s)]
-        error = ["problem"] if message.kind is MessageKind.ERROR else []
-        self._head.setText("  ·  ".join([message.author, *error, *at, clock]))
+        self._head.setText("  ·  ".join([*([kind[1]] if kind else []), message.author]))
+        self._when.setText("  ·  ".join([*at, clock]))
+        self._sign.setVisible(kind is not None)
+        if kind is not None:
+            ink = colours.bad if message.kind is MessageKind.ERROR else colours.accent
+            self._sign.setPixmap(sign(kind[0], ink, self))
+        self._checked.setVisible(message.checked)
+        if message.checked and not before.checked:
+            self._checked.setPixmap(sign("check", colours.good, self))
         text = "\n".join(filter(None, (message.text, message.hint)))
-        self.body.setText(breakable(text))
-        self.setAccessibleName(f"{message.author}: {text}")
-        self.setProperty("kind", message.kind.value)
-        for old in self.chips:
-            self._flow.removeWidget(old)
-            old.deleteLater()
-        self.chips = [self._evidence_chip(evidence) for evidence in message.evidence]
-        self._chip_row.setVisible(bool(self.chips))
+        if breakable(text) != self.body.text():
+            self.body.setText(breakable(text))
+        self.body.setVisible(bool(text))
+        if message.doing != before.doing:
+            self._show_doing(message.doing)
+        if message.notes != before.notes:
+            self._show_notes(message.notes)
+        if message.pictures != before.pictures:
+            self._show_pictures()
+        if message.evidence != before.evidence:
+            self._show_evidence(message.evidence)
+        if message.changes != before.changes or message.proposals != before.proposals:
+            self._show_cards(message)
+        self.setAccessibleName(f"{message.author}: {text}{' Checked.' * message.checked}")
+        self.setAccessibleDescription(" ".join((message.doing, *message.notes)).strip())
+        self.set_current(self._current)
+
+    def redraw(self) -> None:
+        """Draw the signs in the colours of now."""
+        message, self.message = self.message, replace(self.message, notes=(), checked=False)
+        self.show_message(message)
+        for card in (*self.changes.values(), *self.proposals.values()):
+            card.redraw()
+
+    def step(self) -> None:
+        """Move the sign that something is going on."""
+        if self._dots is not None:
+            self._dots.step()
+
+    def unsettle(self) -> None:
+        """It stands somewhere else now."""
+        for card in self.proposals.values():
+            card.unsettle()
 
     def copy(self) -> None:
         """Put the selected words, or the whole text, on the clipboard."""
         QGuiApplication.clipboard().setText(self.body.selectedText().replace(ZERO_WIDTH_SPACE, "") or self.message.text)
 
+    # The keyboard ------------------------------------------------------------------------------------------------
+
+    @property
+    def buttons(self) -> list[QAbstractButton]:
+        """What can be pressed in it, from top to bottom."""
+        cards = [*self.changes.values(), *self.proposals.values()]
+        return [
+            *(self.strip.buttons if self.strip is not None else ()),
+            *self.chips,
+            *(button for card in cards for button in card.buttons),
+        ]
+
     def set_current(self, current: bool) -> None:
-        """Let the Tab key stop at the chips of the current message only, not at those of all five hundred."""
-        for button in self.chips:
-            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus if current else Qt.FocusPolicy.ClickFocus)
+        """Let the Tab key stop at the buttons of the current message only, not at those of all five hundred."""
+        self._current = current
+        policy = Qt.FocusPolicy.StrongFocus if current else Qt.FocusPolicy.ClickFocus
+        for button in self.buttons:
+            if button.focusPolicy() != policy:
+                button.setFocusPolicy(policy)
 
+    @override
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Enter opens the first piece of evidence."""
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.chips:
-            self.chips[0].click()
-        else:
-            super().keyPressEvent(event)
-
-    def _evidence_chip(self, evidence: Evidence) -> QPushButton:
-        about = "" if evidence.track_id is None else f" and select #{evidence.track_id}"
-        button = chip(str(evidence), f"Jump to {media_time(evidence.pts_s)}{about}")
-        button.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        button.clicked.connect(lambda: self.evidence_clicked.emit(evidence))
-        self._flow.addWidget(button)
-        return button
-
-
-class HistoryLine(QLineEdit):
-    """A line that remembers what was entered: Up and Down bring it back.
-
-    Signals:
-        entered: the text, when Return is pressed on a line that is not blank.
-    """
-
-    entered = Signal(str)
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._history: list[str] = []
-        self._place = 0
-        self._draft = ""
-        self.returnPressed.connect(self.enter)
-
-    def remember(self, text: str) -> None:
-        """Add a text to the history, once in a row."""
-        if self._history[-1:] != [text]:
-            self._history = [*self._history, text][-MAX_HISTORY:]
-        self._place = len(self._history)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Up and Down walk through the history; what was being typed waits at its end."""
-        step = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}.get(Qt.Key(event.key()))
-        if step is None:
+        """Enter presses the button that has the focus, else opens the first piece of evidence."""
+        if event.key() not in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             super().keyPressEvent(event)
             return
-        place = self._place + step
-        if 0 <= place <= len(self._history):
-            if self._place == len(self._history):
-                self._draft = self.text()
-            self._place = place
-            self.setText(self._draft if place == len(self._history) else self._history[place])
+        focused = [button for button in self.buttons if button.hasFocus()]
+        for button in focused or self.chips[:1]:
+            button.click()
 
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        """Keep the cursor where it was rather than select all."""
-        super().focusInEvent(event)
-        self.deselect()
+    @override
+    def moveEvent(self, event: QMoveEvent) -> None:
+        super().moveEvent(event)
+        self.unsettle()
 
-    def enter(self) -> None:
-        """Give out what was typed and begin a new line."""
-        text = self.text().strip()
-        if text:
-            self.remember(text)
-            self._draft = ""
-            self.clear()
-            self.entered.emit(text)
+    # Parts -------------------------------------------------------------------------------------------------------
+
+    def _show_doing(self, doing: str) -> None:
+        if self._doing is None:
+            self._doing = QWidget()
+            self._dots, self._doing_words = Dots(), plain_label()
+            self._doing_words.setObjectName("muted")
+            row = QHBoxLayout(self._doing)
+            row.setContentsMargins(0, 0, 0, 0)
+            row.addWidget(self._dots, 0, Qt.AlignmentFlag.AlignTop)
+            row.addWidget(self._doing_words, 1)
+            self._column.insertWidget(2, self._doing)
+        assert self._doing_words is not None
+        self._doing_words.setText(breakable(doing))
+        self._doing.setVisible(bool(doing))
+
+    def _show_notes(self, notes: tuple[str, ...]) -> None:
+        self._drop(self._notes_box)
+        self.notes = []
+        self._notes_box = QFrame()
+        self._notes_box.setObjectName("assistantNotes")
+        column = QVBoxLayout(self._notes_box)
+        column.setContentsMargins(7, 4, 7, 4)
+        column.setSpacing(3)
+        warning = colours_of(self).warning
+        for note in notes:
+            mark, words = QLabel(), plain_label(note)
+            mark.setPixmap(sign("warning", warning, self))
+            words.setAccessibleName(f"Take care: {note}")
+            row = QHBoxLayout()
+            row.setSpacing(6)
+            row.addWidget(mark, 0, Qt.AlignmentFlag.AlignTop)
+            row.addWidget(words, 1)
+            column.addLayout(row)
+            self.notes.append(words)
+        self._notes_box.setVisible(bool(notes))
+        self._column.insertWidget(self._column.indexOf(self.body) + 1, self._notes_box)
+
+    def _show_pictures(self) -> None:
+        self._drop(self.strip)
+        self.strip = PictureStrip(self.message.pictures, self._loader) if self.message.pictures else None
+        if self.strip is not None:
+            self.strip.chosen.connect(self.picture_clicked)
+            self._column.insertWidget(1, self.strip)
+
+    def _show_evidence(self, evidence: tuple[Evidence, ...]) -> None:
+        self._drop(self._chip_row)
+        self._chip_row = QWidget()
+        flow = FlowLayout(self._chip_row)
+        self.chips = []
+        for one in evidence:
+            about = "" if one.track_id is None else f" and select #{one.track_id}"
+            where = "" if one.session_id is None else " in the recorded session"
+            button = Chip(str(one), f"Jump to {media_time(one.pts_s)}{where}{about}")
+            button.clicked.connect(lambda _=False, one=one: self.evidence_clicked.emit(one))
+            flow.addWidget(button)
+            self.chips.append(button)
+        self._chip_row.setVisible(bool(evidence))
+        before_cards = self._column.count() - len(self.changes) - len(self.proposals)
+        self._column.insertWidget(before_cards, self._chip_row)
+
+    def _show_cards(self, message: Message) -> None:
+        for change in message.changes:
+            if change.change_id in self.changes:
+                self.changes[change.change_id].show_change(change)
+                continue
+            made = self.changes[change.change_id] = ChangeCard(change)
+            made.undo_wanted.connect(self.undo_wanted)
+            self._column.addWidget(made)
+        for proposal in message.proposals:
+            if proposal.proposal_id in self.proposals:
+                self.proposals[proposal.proposal_id].show_proposal(proposal)
+                continue
+            card = self.proposals[proposal.proposal_id] = ProposalCard(proposal)
+            card.accepted.connect(self.accepted)
+            card.dismissed.connect(self.dismissed)
+            self._column.addWidget(card)
+        for number in self.changes.keys() - {change.change_id for change in message.changes}:
+            self._drop(self.changes.pop(number))
+        for number in self.proposals.keys() - {proposal.proposal_id for proposal in message.proposals}:
+            self._drop(self.proposals.pop(number))
+
+    @property
+    def undecided(self) -> bool:
+        """A proposal waits for the user."""
+        return any(one.state is ProposalState.OPEN for one in self.message.proposals)
+
+    def _drop(self, part: QWidget | None) -> None:
+        if part is not None:
+            if part.isAncestorOf(QApplication.focusWidget()):
+                # The focus of a button that goes must not fall on the yes of a proposal.
+                self.setFocus(Qt.FocusReason.OtherFocusReason)
+            self._column.removeWidget(part)
+            part.hide()
+            part.deleteLater()

@@ -2,125 +2,150 @@
 
 from __future__ import annotations
 
-from collections import deque
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from PySide6.QtCore import QElapsedTimer, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QElapsedTimer, QEvent, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QAction, QHideEvent, QKeyEvent, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from typing_extensions import override
 
-from scenescope.models.language import Conversation, Evidence, Message, MessageKind
+from scenescope.models.language import Conversation, Evidence, Message, MessageKind, Phase, Picture
+from scenescope.widgets.assistant_actions import PanelActions
+from scenescope.widgets.assistant_ask import MAX_QUESTION_CHARS, AskRow
+from scenescope.widgets.assistant_header import AssistantHeader
 from scenescope.widgets.assistant_list import MessageList
-from scenescope.widgets.assistant_message import FlowLayout, HistoryLine, MessageView, chip
+from scenescope.widgets.assistant_message import MessageView
+from scenescope.widgets.assistant_pictures import PictureDialog, PictureLoader
+from scenescope.widgets.assistant_services import PanelServices
+from scenescope.widgets.assistant_style import panel_style
+from scenescope.widgets.theme import colours_of
 
 __all__ = ["AssistantPanel"]
 
 MAX_MESSAGES = 500
-MAX_QUESTION_CHARS = 500
 SHOWN_AT_ONCE = 100
 TRIM_SLACK = 20
 UPDATE_INTERVAL_MS = 67
+LOOK_EVERY_MS = 250
 
-STYLE = """
-MessageView { border: 1px solid transparent; border-radius: 6px; background: palette(base); }
-MessageView[kind="question"] { background: palette(alternate-base); margin-left: 24px; }
-MessageView[kind="error"] { border-left: 4px solid #d9534f; }
-MessageView:focus { border: 1px solid palette(highlight); }
-MessageView QLabel { background: transparent; }
-QLabel#assistantBadge { border: 1px solid palette(mid); border-radius: 8px; padding: 1px 7px; }
-QPushButton#assistantChip { border: 1px solid palette(mid); border-radius: 9px; padding: 1px 8px;
-                            background: palette(button); color: palette(button-text); }
-QPushButton#assistantChip:hover, QPushButton#assistantChip:focus { border-color: palette(highlight); }
-QPushButton#assistantChip:pressed { background: palette(highlight); color: palette(highlighted-text); }
-"""
+
+class _Held:
+    """What must be let go of when the panel is destroyed; no part of it, so that it is still there then."""
+
+    def __init__(self) -> None:
+        self.loader = PictureLoader()
+        self.unsubscribe: Callable[[], None] = lambda: None
+
+    def let_go(self) -> None:
+        self.unsubscribe()
+        self.loader.close()
 
 
 class AssistantPanel(QWidget):
     """Shows a conversation, takes questions, and leads from a claim to the picture that shows it.
 
-    Messages may be made on any thread: they wait in a queue, and one wake-up brings all that wait to the window, at
-    most fifteen times a second. Everything is shown as plain text.
+    Messages may be made on any thread: they wait, the newest state of each, and one wake-up brings all that wait to
+    the window, at most fifteen times a second. Everything is shown as plain text.
 
     Args:
         conversation: who to talk to; may be set later.
+        services: who else may answer, and what has left this computer.
 
     Attributes:
-        pause_action, clear_action, ask_action: for menus.
+        actions_: for menus.
 
     Signals:
-        seek_requested: media time in seconds of evidence that was clicked.
+        seek_requested: media time in seconds of evidence that was clicked, of the source that is open.
         track_selected: the number of the track that it is about.
+        evidence_requested: the :class:`~scenescope.models.language.Evidence` itself, of this or another session.
+        download_requested: the model that is missing.
+        watches_requested, history_requested, egress_requested, settings_requested: open that dialog.
     """
 
     seek_requested = Signal(float)
     track_selected = Signal(int)
+    evidence_requested = Signal(object)
+    download_requested = Signal()
+    watches_requested = Signal()
+    history_requested = Signal()
+    egress_requested = Signal()
+    settings_requested = Signal()
     _woken = Signal()
 
-    def __init__(self, conversation: Conversation | None = None, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        conversation: Conversation | None = None,
+        parent: QWidget | None = None,
+        *,
+        services: PanelServices = PanelServices(),  # noqa: B008
+    ) -> None:
         super().__init__(parent)
         self._conversation: Conversation | None = None
-        self._unsubscribe: Callable[[], None] | None = None
-        self._waiting: deque[Message] = deque(maxlen=MAX_MESSAGES)
+        self._held = _Held()
+        self.destroyed.connect(self._held.let_go)
+        self._lock = threading.Lock()
+        self._waiting: dict[int, Message] = {}
         self._wake_up_sent = False
         self._views: dict[int, MessageView] = {}
-        self._suggested: list[QPushButton] = []
+        self._doing: dict[int, MessageView] = {}
         self._cleared: tuple[Message, ...] = ()
         self._limit = SHOWN_AT_ONCE
         self._since_update = QElapsedTimer()
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._show_waiting)
+        self._look_timer = QTimer(self)
+        self._look_timer.setInterval(LOOK_EVERY_MS)
+        self._look_timer.timeout.connect(self._look)
         self._woken.connect(self._wake, Qt.ConnectionType.QueuedConnection)
-        self._make_widgets()
-        self._make_actions()
+        self.actions_ = PanelActions(self)
+        self._make_widgets(services)
+        self._connect_actions()
         self._lay_out()
-        self.setStyleSheet(STYLE)
+        self._colours = colours_of(self)
+        self.setStyleSheet(panel_style(self._colours))
         self.setAccessibleName("Assistant")
         self.set_conversation(conversation)
 
     def set_conversation(self, conversation: Conversation | None) -> None:
         """Talk to somebody else, or to nobody: then the panel holds on to nothing."""
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-            self._unsubscribe = None
+        self._held.unsubscribe()
+        self._held.unsubscribe = lambda: None
         self._conversation = conversation
         self._notice.hide()
-        for part in (self._line, self._send, self.pause_action, self.clear_action, self.ask_action):
-            part.setEnabled(conversation is not None)
-        self._label_badge.setText(conversation.label if conversation else "No assistant")
-        self._reach_badge.setText(conversation.reach.value if conversation else "")
-        self._reach_badge.setVisible(conversation is not None)
+        self._foot.setEnabled(conversation is not None)
+        for name in ("ask", "describe", "pause", "pause_sending", "clear"):
+            self.actions_[name].setEnabled(conversation is not None)
         if conversation is not None:
-            self.pause_action.setChecked(conversation.paused)
-            self._unsubscribe = conversation.subscribe(self._receive)
-            self.destroyed.connect(self._unsubscribe)
+            self._held.unsubscribe = conversation.subscribe(self._receive)
         self._show_all_anew()
         self._offer(())
+        self._look()
+
+    def set_services(self, services: PanelServices) -> None:
+        """Who else may answer, and what has left this computer."""
+        self._header.services = services
+        self._look()
 
     def ask(self, text: str) -> None:
-        """Ask a question as if it had been typed."""
+        """Ask a question as if it had been typed. What is being answered goes on or ends as the conversation wills."""
         if self._conversation is None or not text.strip():
             return
         self._list.go_to_end()
         self._cleared = ()
         self._notice.hide()
-        self._line.remember(text.strip())
-        self._conversation.ask(text.strip())
+        self._foot.line.remember(text.strip())
+        self._conversation.ask(text.strip()[:MAX_QUESTION_CHARS])
+        self._look()
 
     # Building ----------------------------------------------------------------------------------------------------
 
-    def _make_widgets(self) -> None:
-        self._label_badge, self._reach_badge = _badge("Who answers"), _badge("Where pictures go")
-        self._reach_badge.setWordWrap(True)
-        self._more = _button("New messages below", "Go to the newest message", self._go_to_end)
+    def _make_widgets(self, services: PanelServices) -> None:
+        self._header = AssistantHeader(self.actions_, services)
+        self._header.download_wanted.connect(self.download_requested)
+        self._more = _button("More below", "Go to the newest message", self._go_to_end)
         self._more.hide()
         self._list = MessageList()
         self._list.earlier_wanted.connect(self._show_earlier)
@@ -129,72 +154,60 @@ class AssistantPanel(QWidget):
         self._notice_text = QLabel()
         self._undo = _button("Undo", "Bring the cleared messages back", self._restore)
         self._notice.hide()
-        self._suggestions = QWidget()
-        self._suggestions.setAccessibleName("Suggested questions")
-        self._suggestion_flow = FlowLayout(self._suggestions)
-        self._line = HistoryLine()
-        self._line.setPlaceholderText("Ask about the picture")
-        self._line.setAccessibleName("Question")
-        self._line.setToolTip("Return asks, Up and Down bring earlier questions back")
-        self._line.setMaxLength(MAX_QUESTION_CHARS)
-        self._line.entered.connect(self.ask)
-        self._send = _button("Ask", "Ask the question (Return)", self._line.enter)
-        self.setFocusProxy(self._line)
+        self._foot = AskRow()
+        self._foot.asked.connect(self.ask)
+        self._foot.stop_wanted.connect(self._stop)
+        self.setFocusProxy(self._foot.line)
 
-    def _make_actions(self) -> None:
-        self.pause_action = self._action("&Pause descriptions", "Pause", "Ctrl+Shift+D")
-        self.pause_action.setToolTip("Stop describing the scene; questions are still answered (Ctrl+Shift+D)")
-        self.pause_action.setCheckable(True)
-        self.pause_action.toggled.connect(self._set_paused)
-        self.clear_action = self._action("&Clear conversation", "Clear", "Ctrl+Shift+L")
-        self.clear_action.setToolTip("Clear the conversation; this can be undone (Ctrl+Shift+L)")
-        self.clear_action.triggered.connect(self._clear)
-        self.ask_action = self._action("&Ask the assistant", "Ask", "Ctrl+/")
-        self.ask_action.setToolTip("Type a question about the picture (Ctrl+/)")
-        self.ask_action.triggered.connect(self._focus_line)
+    def _connect_actions(self) -> None:
+        does: dict[str, Callable[[], object]] = {
+            "ask": self._focus_line,
+            "describe": self._describe,
+            "stop": self._stop,
+            "clear": self._clear,
+            "watches": self.watches_requested.emit,
+            "history": self.history_requested.emit,
+            "egress": self.egress_requested.emit,
+            "settings": self.settings_requested.emit,
+        }
+        for name, act in does.items():
+            self.actions_[name].triggered.connect(lambda _=False, act=act: act())
+        self.actions_["pause"].toggled.connect(self._set_paused)
+        self.actions_["pause_sending"].toggled.connect(self._pause_sending)
 
-    def _action(self, text: str, short: str, shortcut: str) -> QAction:
-        action = QAction(text, self)
-        action.setIconText(short)
-        action.setShortcut(QKeySequence(shortcut))
-        self.addAction(action)
-        return action
+    @property
+    def menu_actions(self) -> list[QAction]:
+        """For a menu of the assistant, in order."""
+        return self.actions_.all()
 
     def _lay_out(self) -> None:
-        head, notice, foot = QHBoxLayout(), QHBoxLayout(self._notice), QHBoxLayout()
-        head.addWidget(self._label_badge)
-        head.addStretch(1)
-        for action in (self.pause_action, self.clear_action):
-            button = QToolButton()
-            button.setDefaultAction(action)
-            button.setAccessibleName(action.text().replace("&", ""))
-            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            head.addWidget(button)
+        notice = QHBoxLayout(self._notice)
         notice.setContentsMargins(0, 0, 0, 0)
         notice.addWidget(self._notice_text, 1)
         notice.addWidget(self._undo)
-        foot.addWidget(self._line, 1)
-        foot.addWidget(self._send)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
-        layout.addLayout(head)
-        layout.addWidget(self._reach_badge)
+        layout.addWidget(self._header)
         layout.addWidget(self._list, 1)
-        for part in (self._more, self._notice, self._suggestions):
+        for part in (self._more, self._notice, self._foot):
             layout.addWidget(part)
-        layout.addLayout(foot)
         self.setMinimumWidth(220)
 
     # Messages ----------------------------------------------------------------------------------------------------
 
     def _receive(self, message: Message) -> None:
         """Take a message, on the thread that made it."""
-        self._waiting.append(message)
-        if not self._wake_up_sent:
+        with self._lock:
+            self._waiting[message.message_id] = message
+            if len(self._waiting) > MAX_MESSAGES:
+                del self._waiting[next(iter(self._waiting))]
+            if self._wake_up_sent:
+                return
             self._wake_up_sent = True
-            with suppress(RuntimeError):  # The panel is being destroyed.
-                self._woken.emit()
+        with suppress(RuntimeError):  # The panel is being destroyed.
+            self._woken.emit()
 
+    @Slot()
     def _wake(self) -> None:
         elapsed = self._since_update.elapsed() if self._since_update.isValid() else UPDATE_INTERVAL_MS
         if elapsed >= UPDATE_INTERVAL_MS:
@@ -202,33 +215,44 @@ class AssistantPanel(QWidget):
         elif not self._later.isActive():
             self._later.start(UPDATE_INTERVAL_MS - elapsed)
 
+    @Slot()
     def _show_waiting(self) -> None:
-        # Before the queue is emptied, so that a message that comes meanwhile sends a wake-up of its own.
-        self._wake_up_sent = False
-        messages: list[Message] = []
-        with suppress(IndexError):
-            while True:
-                messages.append(self._waiting.popleft())
+        with self._lock:
+            self._wake_up_sent = False
+            waiting, self._waiting = self._waiting, {}
         self._since_update.start()
-        if not messages:
+        if not waiting:
             return
+        messages = [waiting[number] for number in sorted(waiting)]
         self._append(messages)
         self._more.setVisible(not self._list.at_end)
-        answers = [message for message in messages if message.kind is not MessageKind.QUESTION]
-        if answers:
-            self._offer(answers[-1].suggestions)
+        said = [message for message in messages if message.kind is not MessageKind.QUESTION and not message.doing]
+        if said:
+            self._offer(said[-1].suggestions)
+        self._look()
 
     def _append(self, messages: Sequence[Message]) -> None:
         new: list[MessageView] = []
+        changed: list[MessageView] = []
+        first = next(iter(self._views), 0)
         for message in messages[-MAX_MESSAGES:]:
             view = self._views.get(message.message_id)
-            if view is None:
-                new.append(self._new_view(message))
-            else:
+            if view is not None:
                 view.show_message(message)
-                if view not in new:
-                    self._list.measure(view)
-        self._list.add(new)
+                changed.append(view)
+            elif message.message_id >= first:
+                view = self._new_view(message)
+                new.append(view)
+            else:  # It is not shown, and will be as it is now when the user wants earlier ones.
+                continue
+            if message.doing:
+                self._doing[message.message_id] = view
+            else:
+                self._doing.pop(message.message_id, None)
+        if changed:
+            self._list.measure(changed)
+        if new:
+            self._list.add(new)
         # Older ones go several at a time, since that moves all the others.
         surplus = len(self._views) - self._limit
         if surplus > TRIM_SLACK or len(self._views) > MAX_MESSAGES:
@@ -236,11 +260,17 @@ class AssistantPanel(QWidget):
         self._list.set_earlier(bool(self._earlier()))
 
     def _new_view(self, message: Message) -> MessageView:
-        view = self._views[message.message_id] = MessageView(message)
+        view = self._views[message.message_id] = MessageView(message, self._held.loader)
         view.evidence_clicked.connect(self._open_evidence)
+        view.picture_clicked.connect(lambda number, view=view: self._open_picture(view.message.pictures, number))
+        view.undo_wanted.connect(self._undo_change)
+        view.accepted.connect(self._accept)
+        view.dismissed.connect(self._dismiss)
         return view
 
     def _remove_views(self, message_ids: Sequence[int]) -> None:
+        for message_id in message_ids:
+            self._doing.pop(message_id, None)
         self._list.remove([self._views.pop(message_id) for message_id in message_ids])
 
     def _earlier(self) -> tuple[Message, ...]:
@@ -259,41 +289,76 @@ class AssistantPanel(QWidget):
         self._list.set_earlier(bool(self._earlier()))
 
     def _show_all_anew(self) -> None:
-        self._waiting.clear()
+        with self._lock:
+            self._waiting.clear()
         self._remove_views(list(self._views))
         self._limit = SHOWN_AT_ONCE
         if self._conversation is not None:
             self._append(self._conversation.messages[-SHOWN_AT_ONCE:])
 
+    @Slot(object)
     def _open_evidence(self, evidence: Evidence) -> None:
-        self.seek_requested.emit(evidence.pts_s)
-        if evidence.track_id is not None:
-            self.track_selected.emit(evidence.track_id)
+        self.evidence_requested.emit(evidence)
+        if evidence.session_id in (None, self._header.services.session_id()):
+            self.seek_requested.emit(evidence.pts_s)
+            if evidence.track_id is not None:
+                self.track_selected.emit(evidence.track_id)
+
+    def _open_picture(self, pictures: Sequence[Picture], number: int) -> None:
+        dialog = PictureDialog(pictures, number, self._held.loader, self)
+        dialog.jump_wanted.connect(self._jump_to_picture)
+        self._jump_to_picture(dialog.picture)
+        dialog.show()
+
+    @Slot(object)
+    def _jump_to_picture(self, picture: Picture) -> None:
+        self._open_evidence(Evidence(picture.frame_index, picture.pts_s))
 
     def _offer(self, suggestions: Sequence[str]) -> None:
         """Show questions to click on: those of the last answer, else some that can be answered now."""
         if not suggestions and self._conversation is not None:
             suggestions = self._conversation.examples()
-        if [button.accessibleName() for button in self._suggested] == list(suggestions):
-            return
-        focused = self._suggestions.isAncestorOf(self.focusWidget()) if self.focusWidget() else False
-        for old in self._suggested:
-            self._suggestion_flow.removeWidget(old)
-            old.hide()
-            old.deleteLater()
-        self._suggested = [chip(text, "Ask this") for text in suggestions]
-        for button, text in zip(self._suggested, suggestions, strict=True):
-            button.clicked.connect(lambda _checked=False, text=text: self._ask_suggestion(text))
-            self._suggestion_flow.addWidget(button)
-        self._suggestions.setVisible(bool(suggestions))
-        if focused:
-            self._line.setFocus()
-
-    def _ask_suggestion(self, text: str) -> None:
-        self._line.setFocus()
-        self.ask(text)
+        self._foot.offer(suggestions)
 
     # Commands ----------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _look(self) -> None:
+        """See how the conversation is, and let what goes on be seen."""
+        self._header.look(self._conversation, doing=bool(self._doing))
+        for view in self._doing.values():
+            view.step()
+        state = self._conversation.state if self._conversation is not None else None
+        answering = state is not None and (state.phase is Phase.ANSWERING or bool(self._doing))
+        self._foot.set_answering(answering)
+
+    def _stop(self) -> None:
+        if self._conversation is not None:
+            self._conversation.stop()
+            self._foot.line.setFocus()
+
+    def _describe(self) -> None:
+        if self._conversation is not None:
+            self._conversation.describe()
+
+    @Slot(int)
+    def _accept(self, proposal_id: int) -> None:
+        if self._conversation is not None:
+            self._conversation.accept(proposal_id)
+
+    @Slot(int)
+    def _dismiss(self, proposal_id: int) -> None:
+        if self._conversation is not None:
+            self._conversation.dismiss(proposal_id)
+
+    @Slot(int)
+    def _undo_change(self, change_id: int) -> None:
+        if self._conversation is not None:
+            self._conversation.undo(change_id)
+
+    def _pause_sending(self, paused: bool) -> None:
+        self._header.services.set_sending_paused(paused)
+        self._look()
 
     def _set_paused(self, paused: bool) -> None:
         if self._conversation is not None:
@@ -317,14 +382,52 @@ class AssistantPanel(QWidget):
         self._cleared = ()
         self._notice.hide()
         self._show_all_anew()
-        self._line.setFocus()
+        self._foot.line.setFocus()
 
     def _go_to_end(self) -> None:
         self._list.go_to_end()
         self._focus_line()
 
     def _focus_line(self) -> None:
-        self._line.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self._foot.line.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    # Events ------------------------------------------------------------------------------------------------------
+
+    @override
+    def event(self, event: QEvent) -> bool:
+        stops = isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape and self._header.running
+        if stops and event.type() == QEvent.Type.ShortcutOverride:
+            event.accept()
+            return True
+        return super().event(event)
+
+    @override
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self._header.running:
+            self._stop()
+        else:
+            super().keyPressEvent(event)
+
+    @override
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._look()
+        self._look_timer.start()
+
+    @override
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._look_timer.stop()
+
+    @override
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_colours"):
+            colours = colours_of(self)
+            if colours is not self._colours:
+                self._colours = colours
+                self.setStyleSheet(panel_style(colours))
+                self._header.redraw()
 
 
 def _button(text: str, tip: str, clicked: Callable[[], None]) -> QPushButton:
@@ -333,12 +436,3 @@ def _button(text: str, tip: str, clicked: Callable[[], None]) -> QPushButton:
     button.setAutoDefault(False)
     button.clicked.connect(clicked)
     return button
-
-
-def _badge(name: str) -> QLabel:
-    badge = QLabel()
-    badge.setObjectName("assistantBadge")
-    badge.setTextFormat(Qt.TextFormat.PlainText)
-    badge.setAccessibleDescription(name)
-    badge.setToolTip(name)
-    return badge

@@ -110,6 +110,11 @@ class EngineBridge(QObject):
                 return
         self._wake()
 
+    @property
+    def closed(self) -> bool:
+        """True once nothing that is posted will run."""
+        return self._closed
+
     def post(self, call: Callable[[], None]) -> None:
         """Run ``call`` in the GUI thread soon: how a helper thread hands back its result."""
         with self._lock:

@@ -97,8 +97,11 @@ class EventReader(QObject):
             self._jobs = deque(other for other in self._jobs if other.topic != topic)
             self._newest.pop(topic, None)
 
-    def close(self) -> None:
-        """Do what has no topic, drop the rest, and end the thread. Nobody is told of anything any more."""
+    def close(self, wait_s: float = JOIN_WITHIN_S) -> None:
+        """Do what has no topic, drop the rest, and end the thread. Nobody is told of anything any more.
+
+        ``wait_s`` is how long to wait for that; without waiting it happens all the same.
+        """
         with self._condition:
             self._closed = True
             self._jobs = deque(job for job in self._jobs if not job.topic)
@@ -106,7 +109,7 @@ class EventReader(QObject):
             self._condition.notify_all()
             thread = self._thread
         if thread is not None:
-            thread.join(JOIN_WITHIN_S)
+            thread.join(wait_s)
 
     def _is_wanted(self, job: _Job) -> bool:
         return not job.topic or self._newest.get(job.topic) is job

@@ -69,8 +69,8 @@ class MainWindow(QMainWindow):
         settings: what is remembered between runs.
         log: where events and analyses are kept; closed by whoever made it, after the window.
         embed: tells how objects look, for "find similar", or says why it cannot be told.
-        assistant_panel: shown in a dock of its own. Of ``seek_requested(float)``, ``track_selected(int)`` and the
-            actions ``pause_action``, ``clear_action`` and ``ask_action`` it uses those that there are.
+        assistant_panel: shown in a dock of its own. Of ``seek_requested(float)``, ``track_selected(int)`` and
+            ``menu_actions`` it uses those that there are.
         camera_lister: gives the cameras that are connected now. Called first in the GUI thread, when a camera is asked
             for, and later in others, when one is looked for again.
         open_source: makes a source of a text and options.
@@ -129,7 +129,7 @@ class MainWindow(QMainWindow):
         self.playback_bar = PlaybackBar()
         self.object_info = ObjectInfo(self.viewport)
         self.notices = Notices(self.bridge)
-        more = [a for name in ("ask", "pause", "clear") if (a := getattr(assistant_panel, f"{name}_action", None))]
+        more = list(getattr(assistant_panel, "menu_actions", ()))
         self.help = HelpCommands(self.actions_, more, self.files, self.stages, self.sources, registry, self)
         self.source_menu = SourceMenu(
             self.actions_.of("source.demo", "source.camera", "source.file", "source.folder", "source.url"),

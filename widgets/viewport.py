@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import (
@@ -186,8 +187,8 @@ class Viewport(QWidget):
         self.mode = mode
         self._tell_display()
 
-    def set_style(self, **parts: bool) -> None:
-        """Show or hide parts of the overlay: ``set_style(labels=False)``."""
+    def set_style(self, **parts: Any) -> None:
+        """Change parts of the overlay's style: ``set_style(labels=False)``."""
         self.style_wish = replace(self.style_wish, **parts)
         self._tell_display()
 

@@ -1,225 +1,319 @@
-"""Assistant: keeps the conversation, describes the scene as it changes, and has questions answered."""
+"""Assistant: keeps the conversation, has the scene described as it changes, and questions and orders answered."""
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
-from scenescope.app.assistant.rules import Facts, RulesProvider
-from scenescope.models import ScenescopeError
+from scenescope.app.assistant.describing import Describing
+from scenescope.app.assistant.history import History
+from scenescope.app.assistant.jobs import Jobs
+from scenescope.app.assistant.ledger import Ledger
+from scenescope.app.assistant.message_book import MAX_MESSAGES, MessageBook
+from scenescope.app.assistant.parts import Parts
+from scenescope.app.assistant.rules import RulesProvider
+from scenescope.app.assistant.turn import YOU, Turn
+from scenescope.app.assistant.watching import Watching
+from scenescope.models import AssistantError, ScenescopeError
 from scenescope.models.language import (
-    Done,
-    Failed,
+    Change,
     LanguageModel,
     Message,
     MessageKind,
+    ModelState,
+    Phase,
     Reach,
-    Request,
     Role,
-    TextDelta,
 )
-from scenescope.pipelines.events import SourceState, StageState
-from scenescope.pipelines.scene import SceneObserver
-from scenescope.pipelines.scene_state import SceneState
+from scenescope.pipelines.watches.sink import WatchHit
 
-__all__ = ["Assistant", "facts_of"]
+__all__ = ["MAX_MESSAGES", "Assistant"]
 
-MAX_MESSAGES = 500
-MAX_TURNS = 20
 MAX_QUESTION_CHARS = 500
-YOU = "You"
-
-
-class _EngineView(Protocol):
-    """What of an engine the assistant reads."""
-
-    @property
-    def source_state(self) -> SourceState: ...
-
-    @property
-    def stage_states(self) -> tuple[StageState, ...]: ...
-
-
-def facts_of(engine: _EngineView, menu: Callable[[], tuple[str, ...]] = tuple) -> Callable[[], Facts]:
-    """What the rules may know of the app, looked up anew at every call.
-
-    Args:
-        engine: where source and stages are.
-        menu: lists the entries of the menus, each with its path and shortcut.
-    """
-    return lambda: Facts(engine.source_state, engine.stage_states, menu())
+MAX_WAITING = 3
+CLOSE_WITHIN_S = 5.0
+REACHES = tuple(Reach)
 
 
 class Assistant:
     """The conversation about one observer's scene. A :class:`~scenescope.models.language.Conversation`.
 
-    Descriptions are made on the observer's thread, answers on the caller's; both reach the listeners there. A change
-    is described at once unless the last description is younger than ``min_interval_s``; then what has changed
-    meanwhile is described together. When the source ends, what was put off is said.
+    Questions and orders are worked on one after another on a thread of its own; what the user typed goes before a
+    description that is under way. Descriptions by rule are made on the observer's thread.
 
     Args:
-        observer: what watches the scene.
-        provider: who answers; the built-in rules by default.
-        facts: what the rules may know of the app.
-        min_interval_s: least time between two descriptions.
-        clock: monotonic seconds.
+        parts: what it works with.
+        describer, answerer: who describes and who answers; the built-in rules where None. Two different objects,
+            unless it is one that does both by looking: while one answers, it may ask the other to look.
     """
 
     def __init__(
-        self,
-        observer: SceneObserver,
-        provider: LanguageModel | None = None,
-        *,
-        facts: Callable[[], Facts] = Facts,
-        min_interval_s: float = 3.0,
-        clock: Callable[[], float] = time.monotonic,
+        self, parts: Parts, *, describer: LanguageModel | None = None, answerer: LanguageModel | None = None
     ) -> None:
-        self._observer = observer
-        self._rules = RulesProvider(facts)
-        self._provider: LanguageModel = provider or self._rules
-        self._min_interval_s = min_interval_s
-        self._clock = clock
-        # The lock is held while listeners are told, so that they hear messages in the order of their numbers.
-        self._lock = threading.RLock()
-        self._numbers = itertools.count(1)
-        self._messages: deque[Message] = deque(maxlen=MAX_MESSAGES)
-        self._listeners: tuple[Callable[[Message], None], ...] = ()
-        self._paused = False
-        self._described: SceneState | None = None
-        self._described_at_s = -float("inf")
-        self._unsubscribe = observer.subscribe(self._on_frame)
+        self._parts = parts
+        self._rules = RulesProvider(parts.facts, parts.knowledge)
+        self._ledger = Ledger(parts.log.talk.add_action if parts.log is not None else lambda record: None)
+        self._book = MessageBook()
+        self._jobs = Jobs("assistant")
+        self._turn: Turn | None = None
+        self._describer: LanguageModel = describer or self._rules
+        self._answerer: LanguageModel = answerer or self._rules
+        self._describing = Describing(parts, self._rules, self._book, self._jobs)
+        self._describing.model = self._describer
+        self._watching = Watching(parts, self._book, self._jobs, lambda: self._looker)
+        self._history = History(parts.log.talk, lambda: parts.observer.state.source) if parts.log is not None else None
+        if self._history is not None:
+            self._book.subscribe(self._history.take)
 
     def close(self) -> None:
-        """Stop listening to the observer."""
-        self._unsubscribe()
+        """Stop listening and end what is under way."""
+        self._describing.close()
+        self._jobs.drop_waiting()
+        self.stop()
+        self._jobs.close(CLOSE_WITHIN_S)
+        for model in {id(one): one for one in (self._describer, self._answerer)}.values():
+            model.close()
+        if self._history is not None:
+            self._history.close()
+
+    # Who ---------------------------------------------------------------------------------------------------------
+
+    def set_models(self, describer: LanguageModel | None, answerer: LanguageModel | None) -> None:
+        """Let others describe and answer from now on, the rules where None; who did so before is closed."""
+        former = {id(one): one for one in (self._describer, self._answerer)}
+        self._describer, self._answerer = describer or self._rules, answerer or self._rules
+        self._describing.model = self._describer
+        for number, model in former.items():
+            if number not in (id(self._describer), id(self._answerer)):
+                model.cancel()
+                self._jobs.add(model.close)
 
     @property
     def label(self) -> str:
         """Who answers."""
-        return self._provider.label
+        return self._answerer.label
 
     @property
     def reach(self) -> Reach:
-        """Where pictures go."""
-        return self._provider.reach
+        """Where pictures go: the farthest of those who describe and answer."""
+        return max(self._describer.reach, self._answerer.reach, key=REACHES.index)
+
+    @property
+    def state(self) -> ModelState:
+        """How whoever answers is, or what is wrong with whoever describes."""
+        states = (self._answerer.state, self._describer.state)
+        return next((state for state in states if state.phase is not Phase.READY), states[0])
+
+    @property
+    def _looker(self) -> LanguageModel | None:
+        """Who can look at pictures."""
+        return next((one for one in (self._describer, self._answerer) if Role.LOOK in one.roles), None)
+
+    # What was said -----------------------------------------------------------------------------------------------
 
     @property
     def messages(self) -> tuple[Message, ...]:
         """What was said so far, oldest first; of a long conversation the latest."""
-        with self._lock:
-            return tuple(self._messages)
+        return self._book.messages
+
+    def clear(self) -> tuple[Message, ...]:
+        """Forget the messages and return them. What was kept of them stays in the history."""
+        return self._book.clear()
+
+    def restore(self, messages: tuple[Message, ...]) -> None:
+        """Put messages that :meth:`clear` returned back before the others."""
+        self._book.restore(messages)
+
+    def subscribe(self, listener: Callable[[Message], None]) -> Callable[[], None]:
+        """Be told every message, new or grown. A listener must be quick; it runs on the thread that made it."""
+        return self._book.subscribe(listener)
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether what is said is kept in the log."""
+        return self._history is not None and self._history.enabled
+
+    def keep_history(self, on: bool) -> None:
+        """Keep what is said from now on in the log, or not."""
+        if self._history is not None:
+            self._history.enabled = on
+
+    # Describing --------------------------------------------------------------------------------------------------
 
     @property
     def paused(self) -> bool:
         """True while the scene is not described."""
-        return self._paused
+        return self._describing.paused
 
     def set_paused(self, paused: bool) -> None:
         """Stop or go on describing. What changed during a pause is described together after it."""
-        self._paused = paused
+        self._describing.paused = paused
+        if paused:
+            self._describing.stop()
 
-    def ask(self, text: str) -> Message:
-        """Have a question answered about the scene as it is now."""
+    def describe(self) -> None:
+        """Describe the scene now, changed or not."""
+        self._describing.describe_now()
+
+    # Asking ------------------------------------------------------------------------------------------------------
+
+    def ask(self, text: str) -> None:
+        """Ask or order something about the scene as it is now."""
+        self._begin(text)
+
+    def answer(self, text: str, timeout_s: float | None = None) -> Message:
+        """Ask, and wait for the answer.
+
+        Raises:
+            AssistantError: it took longer than ``timeout_s``; it is stopped then.
+        """
+        done = threading.Event()
+        found: list[Message] = []
+
+        def take(message: Message) -> None:
+            found.append(message)
+            done.set()
+
+        self._begin(text, take)
+        if not done.wait(timeout_s):
+            self.stop()
+            raise AssistantError(
+                f"{self.label} took longer than {timeout_s:g} s.", hint="Ask again, or choose another."
+            )
+        return found[0]
+
+    def _begin(self, text: str, then: Callable[[Message], None] = lambda message: None) -> None:
         question = " ".join(text[:MAX_QUESTION_CHARS].split())
-        scene = self._observer.state
+        scene = self._parts.observer.state
         pts_s = scene.pts_s if scene.frame_index >= 0 else None
-        before = tuple(m.text for m in self.messages if m.kind is MessageKind.QUESTION)[-MAX_TURNS:]
-        self._post(self._message(MessageKind.QUESTION, YOU, question, pts_s))
-        request = Request(Role.ANSWER, scene, question, asked_before=before)
-        answer = self._said(MessageKind.ANSWER, request, pts_s)
-        if not answer.text:
-            answer = replace(answer, kind=MessageKind.ERROR, text=f"{self.label} gave no answer.")
-        return self._post(answer)
+        asked = self._book.post(Message(0, MessageKind.QUESTION, YOU, question, time.time(), pts_s))
+        if self._jobs.waiting >= MAX_WAITING:
+            full = Message(0, MessageKind.ERROR, self.label, "Too many questions wait already.", time.time(), pts_s)
+            then(self._book.post(replace(full, hint="Wait for an answer, or press Stop.")))
+            return
+        self._describing.stop()
+        turn = Turn(self._parts, self._rules, self._answerer, lambda: self._looker, self._ledger, self._book, asked)
+
+        def run() -> None:
+            self._turn = turn
+            try:
+                message = turn.run(undo=self._undo_last)
+            except Exception as error:
+                # A provider may come from a plugin; its bug must not end the conversation.
+                traceback.print_exception(error)
+                message = turn.failed(f"{self.label} failed: {type(error).__name__}: {error}")
+            finally:
+                self._turn = None
+            then(message)
+
+        if not self._jobs.add(run):
+            then(turn.failed("The assistant is closed."))
+
+    def stop(self) -> None:
+        """End what is being said and done; what was said so far stays."""
+        self._jobs.drop_waiting()
+        if (turn := self._turn) is not None:
+            turn.cancel()
+        self._describing.stop()
+        for model in (self._answerer, self._describer):
+            model.cancel()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until nothing is being said or done; False when that takes longer."""
+        return self._jobs.wait(timeout_s)
 
     def examples(self) -> tuple[str, ...]:
-        """Questions that can be answered now."""
-        return self._rules.examples(self._observer.state)
+        """Questions and orders that can be understood now."""
+        return self._rules.examples(self._parts.observer.state)
 
-    def clear(self) -> tuple[Message, ...]:
-        """Forget the messages and return them."""
-        with self._lock:
-            removed = tuple(self._messages)
-            self._messages.clear()
-            return removed
+    # Changes and proposals ---------------------------------------------------------------------------------------
 
-    def restore(self, messages: tuple[Message, ...]) -> None:
-        """Put messages that :meth:`clear` returned back before the others."""
-        with self._lock:
-            self._messages = deque((*messages, *self._messages), maxlen=MAX_MESSAGES)
+    def accept(self, proposal_id: int) -> None:
+        """Do what was proposed."""
+        self._jobs.add(lambda: self._tried(lambda: self._accepted(proposal_id)))
 
-    def subscribe(self, listener: Callable[[Message], None]) -> Callable[[], None]:
-        """Be told every new message. A listener must be quick; it runs on the thread that made the message."""
-        with self._lock:
-            self._listeners = (*self._listeners, listener)
+    def dismiss(self, proposal_id: int) -> None:
+        """Do not do what was proposed."""
+        self._jobs.add(lambda: self._tried(lambda: self._dismissed(proposal_id)))
 
-        def unsubscribe() -> None:
-            with self._lock:
-                self._listeners = tuple(other for other in self._listeners if other is not listener)
+    def undo(self, change_id: int) -> None:
+        """Take back what was done."""
+        self._jobs.add(lambda: self._tried(lambda: self._undone(change_id)))
 
-        return unsubscribe
-
-    # Describing --------------------------------------------------------------------------------------------------
-
-    def _on_frame(self, ended: bool) -> None:
-        now_s = self._clock()
-        if self._paused or (now_s - self._described_at_s < self._min_interval_s and not ended):
-            return
-        before = self._described
-        if before is not None and self._observer.news == (before.session, before.event_count, before.watching):
-            return
-        scene = self._observer.state
-        if not self._worth_saying(before, scene):
-            return
-        self._described, self._described_at_s = scene, now_s
-        request = Request(Role.DESCRIBE, scene, scene_before=before)
-        message = self._said(MessageKind.DESCRIPTION, request, scene.pts_s)
-        if message.text:
-            self._post(message)
-
-    def _worth_saying(self, before: SceneState | None, scene: SceneState) -> bool:
-        if before is not None and before.session == scene.session and before.watching:
-            return scene.event_count > before.event_count or not scene.watching
-        # A scene is described for the first time once something is certain, or certainly nothing is there.
-        return scene.watching and (bool(scene.tracks) or scene.pts_s - scene.since_s >= self._observer.vanish_s)
-
-    # Messages ----------------------------------------------------------------------------------------------------
-
-    def _said(self, kind: MessageKind, request: Request, pts_s: float | None) -> Message:
-        """What the provider makes of a request, or the error that kept it from it."""
-        text: list[str] = []
+    def _tried(self, act: Callable[[], object]) -> None:
         try:
-            for event in self._provider.respond(request):
-                match event:
-                    case TextDelta(delta):
-                        text.append(delta)
-                    case Done(evidence, suggestions):
-                        message = self._message(kind, self.label, "".join(text), pts_s)
-                        return replace(message, evidence=evidence, suggestions=suggestions)
-                    case Failed(problem, hint):
-                        return replace(self._message(MessageKind.ERROR, self.label, problem, pts_s), hint=hint)
+            act()
         except ScenescopeError as error:
-            return replace(self._message(MessageKind.ERROR, self.label, error.user_message, pts_s), hint=error.hint)
-        except Exception as error:
-            # A provider may come from a plugin; its bug must not end the thread that watches the scene.
-            traceback.print_exception(error)
-            problem = f"{self.label} failed: {type(error).__name__}: {error}"
-            return self._message(MessageKind.ERROR, self.label, problem, pts_s)
-        return self._message(MessageKind.ERROR, self.label, f"{self.label} broke off without an answer.", pts_s)
+            said = Message(0, MessageKind.ERROR, self._rules.label, error.user_message, time.time(), hint=error.hint)
+            self._book.post(said)
 
-    def _message(self, kind: MessageKind, author: str, text: str, pts_s: float | None) -> Message:
-        return Message(0, kind, author, text, time.time(), pts_s)
+    def _accepted(self, proposal_id: int) -> None:
+        try:
+            made = self._ledger.accept(proposal_id)
+        finally:
+            self._show_proposal(proposal_id)
+        if isinstance(made, Change):
+            self._change_message(
+                lambda message: _proposes(message, proposal_id),
+                lambda message: replace(message, changes=(*message.changes, made)),
+            )
 
-    def _post(self, message: Message) -> Message:
-        """Number a message, keep it and tell it."""
-        with self._lock:
-            numbered = replace(message, message_id=next(self._numbers))
-            self._messages.append(numbered)
-            for listener in self._listeners:
-                listener(numbered)
-        return numbered
+    def _dismissed(self, proposal_id: int) -> None:
+        self._ledger.dismiss(proposal_id)
+        self._show_proposal(proposal_id)
+
+    def _show_proposal(self, proposal_id: int) -> None:
+        now = self._ledger.proposal(proposal_id)
+        if now is None:
+            return
+        self._change_message(
+            lambda message: _proposes(message, proposal_id),
+            lambda message: replace(
+                message, proposals=tuple(now if one.proposal_id == proposal_id else one for one in message.proposals)
+            ),
+        )
+
+    def _undone(self, change_id: int) -> None:
+        now = self._ledger.undo(change_id)
+        self._change_message(
+            lambda message: any(one.change_id == change_id for one in message.changes),
+            lambda message: replace(
+                message, changes=tuple(now if one.change_id == change_id else one for one in message.changes)
+            ),
+        )
+
+    def _change_message(self, fits: Callable[[Message], bool], change: Callable[[Message], Message]) -> None:
+        for message in reversed(self.messages):
+            if fits(message):
+                self._book.change(message.message_id, change)
+                return
+
+    def _undo_last(self) -> str:
+        """Take back the latest change of this conversation that still stands; its title, "" if there is none."""
+        for message in reversed(self.messages):
+            for change in reversed(message.changes):
+                if change.undoable and not change.undone:
+                    self._undone(change.change_id)
+                    return change.title
+        return ""
+
+    def known_labels(self) -> tuple[str, ...]:
+        """What the detector can tell apart now."""
+        return self._parts.observer.state.known_labels
+
+    # Watches -----------------------------------------------------------------------------------------------------
+
+    def watch_hit(self, hit: WatchHit) -> None:
+        """A watch has seen what it waits for; on the thread of the sink."""
+        self._watching.take(hit)
+
+    def last_hit(self, name: str) -> float | None:
+        """When a watch of this name was last told, Unix time; None when it was not since the program started."""
+        return self._watching.last_hit.get(name)
+
+
+def _proposes(message: Message, proposal_id: int) -> bool:
+    return any(one.proposal_id == proposal_id for one in message.proposals)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scenescope.app.assistant.log_phrases import event_clause
 from scenescope.app.assistant.phrases import (
     EMPTY,
     MAX_EVIDENCE,
@@ -15,6 +16,7 @@ from scenescope.app.assistant.phrases import (
     tags,
 )
 from scenescope.app.assistant.words import Vocabulary
+from scenescope.models import LogEvent
 from scenescope.models.language import Evidence, media_time
 from scenescope.pipelines.scene_state import SceneEvent, SceneEventKind, SceneState
 
@@ -24,13 +26,16 @@ MAX_SENTENCES = 6
 BLIND = "No stage reports objects any more, so I do not know what is in the picture."
 
 
-def describe(before: SceneState | None, now: SceneState, words: Vocabulary) -> Answer | None:
+def describe(
+    before: SceneState | None, now: SceneState, words: Vocabulary, happened: Sequence[LogEvent] = ()
+) -> Answer | None:
     """What has changed since a scene was described.
 
     Args:
         before: the scene as it was described last; None, or one of another source, for a first description.
         now: the scene.
         words: for plurals and articles.
+        happened: what the event log has besides: crossings, zones that were entered and left.
 
     Returns:
         The description, or None when nothing has changed.
@@ -42,18 +47,20 @@ def describe(before: SceneState | None, now: SceneState, words: Vocabulary) -> A
     if before is None or not known:
         return Answer(total, evidence_of(now.tracks))
     events = now.events_after(before.event_count)
-    if not events:
+    if not events and not happened:
         return None
     breaks = [event for event in events if event.kind in (SceneEventKind.JUMPED, SceneEventKind.BLIND)]
     if breaks:
         start = "The picture came back." if now.live else f"The picture jumped to {media_time(breaks[-1].pts_s)}."
         return Answer(f"{start} {total}", evidence_of(now.tracks))
-    sentences = _changes(events, words)
+    sentences = [*_changes(events, words), *(f"{capitalised(event_clause(event, words))}." for event in happened)]
     missed = now.event_count - before.event_count - len(events)
     rest = len(sentences) - MAX_SENTENCES
     if missed > 0 or rest > 0:
         sentences = [*sentences[:MAX_SENTENCES], "And more."]
-    evidence = dict.fromkeys(Evidence(event.frame_index, event.pts_s, event.track_id) for event in events)
+    seen = [Evidence(event.frame_index, event.pts_s, event.track_id) for event in events]
+    seen += [Evidence(event.frame, event.t_s, event.track_id, event.id) for event in happened]
+    evidence = dict.fromkeys(sorted(seen, key=lambda one: one.pts_s) if happened else seen)
     return Answer(" ".join([*sentences, total]), tuple(evidence)[-MAX_EVIDENCE:])
 
 

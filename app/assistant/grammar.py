@@ -1,4 +1,4 @@
-"""The small grammar of the assistant's rules: which question is being asked, and about what.
+"""The small grammar of the assistant's rules: which question is being asked, about what, where and when.
 
 A question is understood whole or not at all: "How many people wear hats?" is not taken for "How many people?".
 """
@@ -6,9 +6,8 @@ A question is understood whole or not at all: "How many people wear hats?" is no
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -16,11 +15,13 @@ from typing import Any
 
 import yaml
 
+from scenescope.app.assistant.place_words import normalised, place_of, way_of
+from scenescope.app.assistant.time_words import Period, split_period
 from scenescope.app.assistant.words import Target, Vocabulary
+from scenescope.models import EventKind
+from scenescope.pipelines.log.names import SessionNames
 
-__all__ = ["Intent", "Query", "normalised", "order_of", "parse"]
-
-MAX_QUESTION_CHARS = 500
+__all__ = ["IN_TIME", "Intent", "Query", "normalised", "order_of", "parse"]
 
 
 class Intent(StrEnum):
@@ -40,9 +41,29 @@ class Intent(StrEnum):
     STAGES = "stages"
     LIVE = "live"
     HELP = "help"
+    # About the past.
+    COUNT_SEEN = "count seen"
+    WAS_PRESENT = "was present"
+    LIST_SEEN = "list seen"
+    COUNT_EVENTS = "count events"
+    WHO = "who"
+    WHEN = "when"
+    COUNT_INSIDE = "count inside"
+    HOW_LONG_INSIDE = "how long inside"
+    BUSIEST = "busiest"
+    TEXT = "text"
 
 
 _ZONED = (Intent.COUNT, Intent.PRESENT, Intent.LIST)
+# What a question about now asks when a span of time is named with it.
+IN_TIME = {
+    Intent.COUNT: Intent.COUNT_SEEN,
+    Intent.PRESENT: Intent.WAS_PRESENT,
+    Intent.LIST: Intent.LIST_SEEN,
+    **{intent: intent for intent in (Intent.FIRST_SEEN, Intent.LAST_SEEN, Intent.CHANGES, Intent.COUNT_SEEN,
+                                     Intent.WAS_PRESENT, Intent.LIST_SEEN, Intent.COUNT_EVENTS, Intent.WHO,
+                                     Intent.WHEN, Intent.COUNT_INSIDE, Intent.TEXT)},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,20 +75,38 @@ class Query:
         targets: what about; empty when the question names nothing.
         zone: only what is in this part of the picture: "left", "top right", "centre".
         unknown: the phrase that names something which the detector does not know; then there are no targets.
+        period: when; None when the question names no time.
+        kind: which events.
+        zones, lines: where, by the names that the user has given; empty for all.
+        way: in which direction.
+        unknown_place: the phrase that names a zone, line or direction that there is not; ``place_kind`` says which.
+        nth: "first" or "last" when only one is asked for.
+        unit_s: the length of time of which the busiest is asked for.
+        text: the writing that is asked for.
     """
 
     intent: Intent
     targets: tuple[Target, ...] = ()
     zone: str = ""
     unknown: str = ""
+    period: Period | None = None
+    kind: EventKind | None = None
+    zones: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    way: str = ""
+    unknown_place: str = ""
+    place_kind: str = ""
+    nth: str = ""
+    unit_s: float = 60.0
+    text: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether all that it names is known."""
+        return not self.unknown and not self.unknown_place
 
 
-_CONTRACTIONS = {
-    r"\b(what|where|who|when|how|there|it|that)'s\b": r"\1 is",
-    r"\b(what|where|who|there)s\b": r"\1 is",
-    r"\b(what|where|who|when|how|there|they|you|many)'re\b": r"\1 are",
-    r"\bi'm\b": "i am",
-}
+_NO_NAMES = SessionNames()
 # Said out of politeness.
 _PREFIX = re.compile(
     r"^(?:hey|hi|hello|ok|okay|so|and|well|please|now|then|assistant|(?:can|could|would|will) you|do you know"
@@ -87,42 +126,36 @@ _ZONE = re.compile(
 _IS_X = re.compile(r"(?:is|are) (?P<x>.+)")
 
 
-def normalised(question: str) -> str:
-    """Lower case, no punctuation but "#", contractions written out, single spaces."""
-    text = unicodedata.normalize("NFKC", question[:MAX_QUESTION_CHARS]).casefold()
-    text = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-    for short, full in _CONTRACTIONS.items():
-        text = re.sub(short, full, text)
-    text = re.sub(r"(?<=\b\w)\.(?=\w\b)|'", "", text).replace(",", " and ").replace("&", " and ").replace("#", " #")
-    return " ".join(re.sub(r"[^\w# ]|_", " ", text).split())
-
-
-def parse(question: str, words: Vocabulary, known: tuple[str, ...]) -> Query | None:
+def parse(question: str, words: Vocabulary, known: tuple[str, ...], names: SessionNames = _NO_NAMES) -> Query | None:
     """Understand a question.
 
     Args:
         question: the user's words.
         words: what they can mean.
         known: the classes that the detector can tell apart.
+        names: the zones, lines and directions that there are.
 
     Returns:
-        What is asked; None when it is none of the questions of this grammar.
+        What is asked; None when it is none of the questions of this grammar. When ``known`` is false of it, it names
+        something that there is not.
     """
+    grammar = _Grammar(words, known, names)
     unknown: Query | None = None
     for text in _readings(normalised(question)):
-        query = _match(text, words, known)
-        if query is not None and not query.unknown:
+        query = grammar.match(text)
+        if query is not None and query.known:
             return query
         unknown = _plainer(unknown, query)
-        zoned = _ZONE.fullmatch(text)
-        if zoned is None:
-            continue
-        query = _match(zoned["rest"], words, known)
-        if query is None and (inside := _IS_X.fullmatch(zoned["rest"])):
-            query = _about(Intent.PRESENT, inside["x"], words, known)
-        if query is not None and query.intent in _ZONED and not query.unknown:
-            zone = zoned["zone"].replace("center", "centre").replace("middle", "centre")
-            return Query(query.intent, query.targets, zone)
+        if (query := grammar.match_zoned(text)) is not None:
+            return query
+        for rest, period in split_period(text):
+            for shorter in _readings(rest):
+                query = grammar.match(shorter)
+                if query is not None and query.intent in IN_TIME:
+                    query = replace(query, intent=IN_TIME[query.intent], period=period)
+                    if query.known:
+                        return query
+                    unknown = _plainer(unknown, query)
     return unknown
 
 
@@ -150,49 +183,98 @@ def _readings(text: str) -> Iterator[str]:
         text = shorter
 
 
-def _match(text: str, words: Vocabulary, known: tuple[str, ...]) -> Query | None:
-    unknown: Query | None = None
-    for intent, rule in _rules():
-        match = rule.fullmatch(f"{text} ")
-        if match is None:
-            continue
-        phrase = match.groupdict().get("x")
-        if phrase is None and intent is Intent.PRESENT:
-            phrase = "someone"  # The question was "who".
-        query = Query(intent) if phrase is None else _about(intent, phrase, words, known)
-        if not query.unknown:
-            return query
-        unknown = _plainer(unknown, query)
-    return unknown
+class _Grammar:
+    """The forms of questions, with what can be named in them."""
+
+    def __init__(self, words: Vocabulary, known: tuple[str, ...], names: SessionNames) -> None:
+        self._words = words
+        self._known = known
+        self._names = names
+
+    def match(self, text: str) -> Query | None:
+        """What is asked, when the text is a question from beginning to end."""
+        unknown: Query | None = None
+        for entry, rule in _rules():
+            match = rule.fullmatch(f"{text} ")
+            if match is None:
+                continue
+            said = {name: phrase for name, phrase in match.groupdict().items() if phrase is not None}
+            query = self._query(entry, said, text)
+            if query is not None and query.known:
+                return query
+            unknown = _plainer(unknown, query)
+        return unknown
+
+    def match_zoned(self, text: str) -> Query | None:
+        """A question about a part of the picture: "on the left"."""
+        zoned = _ZONE.fullmatch(text)
+        if zoned is None:
+            return None
+        query = self.match(zoned["rest"])
+        if query is None and (inside := _IS_X.fullmatch(zoned["rest"])):
+            query = self._about(Query(Intent.PRESENT), inside["x"])
+        if query is None or query.intent not in _ZONED or not query.known:
+            return None
+        return replace(query, zone=zoned["zone"].replace("center", "centre").replace("middle", "centre"))
+
+    def _query(self, entry: Query, said: dict[str, str], text: str) -> Query | None:
+        query: Query | None = entry
+        phrase = said.get("x")
+        if phrase is None and entry.intent in (Intent.PRESENT, Intent.WHO):
+            phrase = "anything" if text.startswith("what") else "someone"
+        for kind, names in (("zone", self._names.zones), ("line", self._names.lines)):
+            if query is not None and kind in said:
+                place = place_of(said[kind], names, kind)
+                if place is None:
+                    return None
+                query = replace(query, **{f"{kind}s": place.names})
+                if place.unknown:
+                    query = replace(query, unknown_place=place.unknown, place_kind=kind)
+        if query is not None and "way" in said:
+            way = way_of(said["way"], self._names.directions)
+            query = replace(query, way=way) if way else replace(query, unknown_place=said["way"], place_kind="way")
+        if query is not None and "nth" in said:
+            query = replace(query, nth="first" if said["nth"] == "first" else "last")
+        if query is not None and "unit" in said:
+            query = replace(query, unit_s=3600.0 if said["unit"] == "hour" else 60.0)
+        if query is not None and "text" in said:
+            query = replace(query, text=said["text"])
+        return query if query is None or phrase is None else self._about(query, phrase)
+
+    def _about(self, query: Query, phrase: str) -> Query:
+        for parts in ([phrase], re.split(r" (?:and|or)(?: and)? ", phrase)):
+            targets = [self._words.resolve(part, self._known) for part in parts]
+            if all(targets):
+                return replace(query, targets=tuple(target for target in targets if target))
+        return replace(query, unknown=phrase)
 
 
 def _plainer(one: Query | None, other: Query | None) -> Query | None:
     """Of two questions about unknown things the one that names it in fewer words."""
     if one is None or other is None:
         return one or other
-    return min(one, other, key=lambda query: len(query.unknown))
-
-
-def _about(intent: Intent, phrase: str, words: Vocabulary, known: tuple[str, ...]) -> Query:
-    for parts in ([phrase], re.split(r" (?:and|or)(?: and)? ", phrase)):
-        targets = [words.resolve(part, known) for part in parts]
-        if all(targets):
-            return Query(intent, tuple(target for target in targets if target))
-    return Query(intent, unknown=phrase)
+    return min(one, other, key=lambda query: len(query.unknown or query.unknown_place))
 
 
 @cache
-def _rules() -> tuple[tuple[Intent, re.Pattern[str]], ...]:
+def _rules() -> tuple[tuple[Query, re.Pattern[str]], ...]:
     """The forms of the resource file as regular expressions, which match the words and one space after each."""
     text = files("scenescope.resources").joinpath("prompts", "questions.yaml").read_text(encoding="utf-8")
     content: dict[str, Any] = yaml.safe_load(text)
     groups = {name: members.replace(" |", "|") for name, members in content["groups"].items()}
-    rules = [
-        (Intent(entry["intent"]), re.compile(_pattern(form, groups)))
-        for entry in content["questions"]
-        for form in entry["forms"]
-    ]
+    rules = []
+    for entry in content["questions"]:
+        kind = EventKind(entry["kind"]) if "kind" in entry else None
+        query = Query(Intent(entry["intent"]), kind=kind, nth=entry.get("nth", ""))
+        rules += [(query, re.compile(_pattern(form, groups))) for form in entry["forms"]]
     return tuple(rules)
+
+
+_SLOTS = {
+    "nth": "first|last|latest|most recently",
+    "unit": "minute|hour",
+    "way": r"(?:to the |in the direction |towards )?\S+",
+}
 
 
 def _pattern(form: str, groups: dict[str, str]) -> str:
@@ -201,8 +283,8 @@ def _pattern(form: str, groups: dict[str, str]) -> str:
 
     parts = []
     for token in re.findall(r"\[[^]]*\]|\([^)]*\)|\S+", form):
-        if token == "{x}":
-            parts.append("(?P<x>.+?) ")
+        if slot := re.fullmatch(r"\{(\w+)\}", token):
+            parts.append(f"(?P<{slot[1]}>{_SLOTS.get(slot[1], '.+?')}) ")
         elif token.startswith("["):
             parts.append(f"(?:(?:{expand(token[1:-1])}) )?")
         else:

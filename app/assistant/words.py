@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -54,6 +54,7 @@ class Vocabulary:
         self.unimportant: frozenset[str] = frozenset(content["unimportant"])
         self.pronouns: frozenset[str] = frozenset(content["pronouns"])
         self.examples: tuple[str, ...] = tuple(content["examples"])
+        self.log_examples: tuple[str, ...] = tuple(content["log_examples"])
         self._synonyms: dict[str, list[str]] = content["synonyms"]
         self._narrower: dict[str, list[str]] = content["narrower"]
         self._wider: dict[str, list[str]] = content["wider"]
@@ -107,6 +108,15 @@ class Vocabulary:
             target = index[rest]
             return Target(target.word, target.labels, target.narrow, colour)
         return None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Classes that detectors usually have, as far as there are words for them."""
+        return tuple(dict.fromkeys([*self._synonyms, *self._narrower]))
+
+    def forms(self, known: tuple[str, ...]) -> Mapping[str, Target]:
+        """Every form of every word that means something to a detector with the classes ``known``."""
+        return self._index(known)
 
     def similar(self, phrase: str, known: tuple[str, ...]) -> list[str]:
         """Classes that a misspelt phrase may have meant, likeliest first."""

@@ -25,7 +25,7 @@ HUB_FOLDER = "model"
 """The folder, beside the card, that a repository's files go to."""
 
 # Weights without code, and the texts that go with them. Never pickles where there is anything else, never Python.
-_TEXTS = (".json", ".txt", ".model")
+_TEXTS = (".json", ".txt", ".model", ".jinja")
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 
 _TASKS = {

@@ -116,10 +116,12 @@ class ToolReply:
     Attributes:
         value: JSON data: what was found, or ``{"error": ...}``, ``{"proposed": ...}``.
         final: the turn is over: no further call will be carried out, and the model should say so or stop.
+        text: the sentence for people, for a provider that phrases nothing itself. A model is not told it.
     """
 
     value: Any
     final: bool = False
+    text: str = ""
 
 
 CallTool = Callable[[str, Mapping[str, Any]], ToolReply]

@@ -39,6 +39,11 @@ class SentenceEmbedder:
                 return "Search by meaning needs the extra 'search': pip install 'scenescope[search]'."
         return None
 
+    @property
+    def ready(self) -> bool:
+        """True once it is open: then an answer takes milliseconds, before it several seconds."""
+        return self._network is not None
+
     def embed(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """Embeddings, float32 (N, 384), of unit length; what is longer than a paragraph is cut.
 

@@ -33,13 +33,19 @@ _KINDS = {SceneEventKind.APPEARED: EventKind.APPEAR, SceneEventKind.VANISHED: Ev
 
 @dataclass(frozen=True)
 class Present:
-    """An object that is in the scene; ``xyxy`` in pixels of the source picture, when it was last seen."""
+    """An object that is in the scene; ``xyxy`` in pixels of the source picture, when it was last seen.
+
+    ``first_s``, ``first_frame``: since when; ``colour`` is a name, "" when it is not known.
+    """
 
     label: str
     track_id: int | None
     xyxy: Box
     last_s: float
     last_frame: int
+    first_s: float = 0.0
+    first_frame: int = 0
+    colour: str = ""
 
 
 class ToldByStages:
@@ -106,10 +112,26 @@ class EventSpotter:
 
     def present(self) -> list[Present]:
         """The objects that are in the scene, also those out of sight for a moment."""
+        tracks = self._observer.state.tracks
+        boxes = self._in_source_pixels([track.xyxy for track in tracks])
         return [
-            Present(track.label, track.track_id, self._in_source_pixels(track.xyxy), track.last_s, track.last_frame)
-            for track in self._observer.state.tracks
+            Present(
+                track.label,
+                track.track_id,
+                box,
+                track.last_s,
+                track.last_frame,
+                track.first_s,
+                track.first_frame,
+                track.colour,
+            )
+            for track, box in zip(tracks, boxes, strict=True)
         ]
+
+    def colours(self) -> dict[int, str]:
+        """Names of colours by track number, of those in the scene and of the latest that left it; "" if not known."""
+        state = self._observer.state
+        return {track.track_id: track.colour for track in (*state.gone, *state.tracks) if track.track_id is not None}
 
     def _look_for_gap(self, frame: Frame) -> None:
         if self._last is None:
@@ -131,15 +153,17 @@ class EventSpotter:
     def _observed(self, event: SceneEvent, box: Box | None) -> None:
         kind = _KINDS.get(event.kind)
         if kind is not None and box is not None:
-            xyxy = self._in_source_pixels(box)
+            (xyxy,) = self._in_source_pixels([box])
             self._events.append(LogEvent(kind, event.pts_s, event.frame_index, event.label, event.track_id, xyxy=xyxy))
 
-    def _in_source_pixels(self, box: Box) -> Box:
+    def _in_source_pixels(self, boxes: list[Box]) -> list[Box]:
+        if not boxes:
+            return []
         assert self._frame is not None
         scale = np.array(self._frame.size_wh * 2, np.float64)
-        found = Detections(xyxy=np.array([box]) * scale, confidence=np.ones(1), class_id=np.zeros(1, np.int64))
-        x1, y1, x2, y2 = found.warped(self._frame.to_source).xyxy[0].tolist()
-        return x1, y1, x2, y2
+        none = np.zeros(len(boxes), np.int64)
+        found = Detections(xyxy=np.array(boxes) * scale, confidence=none.astype(np.float32), class_id=none)
+        return [(x1, y1, x2, y2) for x1, y1, x2, y2 in found.warped(self._frame.to_source).xyxy.tolist()]
 
     def _texts(self, frame: Frame) -> Iterator[LogEvent]:
         for name, entry in frame.in_source_pixels():

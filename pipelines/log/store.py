@@ -19,6 +19,7 @@ from scenescope.models import EventKind, LogEvent, SinkError
 from scenescope.pipelines.log import queries
 from scenescope.pipelines.log.changes import Changes, event_row, frame_row, track_row, with_wall_clock
 from scenescope.pipelines.log.meaning import Meanings
+from scenescope.pipelines.log.names import SessionNames, session_names
 from scenescope.pipelines.log.readers import Readers
 from scenescope.pipelines.log.records import (
     EventColumns,
@@ -340,6 +341,11 @@ class EventLog:
         """How many events fit, whatever ``limit`` says; with ``distinct_tracks``, how many objects they are about."""
         with self._reading() as db:
             return queries.count(db, query, distinct_tracks)
+
+    def names(self, session_id: int) -> SessionNames:
+        """The classes, zones, lines and directions that occur in the events of a session."""
+        with self._reading() as db:
+            return session_names(db, session_id)
 
     def columns(self, session_id: int, kinds: Sequence[EventKind] = (), after_id: int | None = None) -> EventColumns:
         """All events of a session as arrays, by time; with ``after_id``, those that were added later than that one."""

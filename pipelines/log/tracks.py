@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -91,11 +91,7 @@ class TrackKeeper:
 
     def flush(self) -> list[TrackRecord]:
         """All tracks that have changed since the last time."""
-        due = [
-            (track_id, known)
-            for track_id, known in self._tracks.items()
-            if known.changed and known.last_s - known.first_s >= self._least_s - EPSILON_S
-        ]
+        due = self._due()
         fresh = [known for _, known in due if known.cut_out is not None]
         cut_outs = [known.cut_out for known in fresh if known.cut_out is not None]
         embeddings = self.embed(cut_outs) if self.embed is not None and cut_outs else None
@@ -107,6 +103,22 @@ class TrackKeeper:
             known.changed = False
         self._forget()
         return [_record(track_id, known) for track_id, known in due]
+
+    def unwritten(self) -> list[TrackRecord]:
+        """The tracks that have changed since the last :meth:`flush`, as they are now; the next one has them again."""
+        return [
+            replace(_record(track_id, known), picture_jpeg=_jpeg(known.cut_out))
+            if known.cut_out is not None
+            else _record(track_id, known)
+            for track_id, known in self._due()
+        ]
+
+    def _due(self) -> list[tuple[int, _Known]]:
+        return [
+            (track_id, known)
+            for track_id, known in self._tracks.items()
+            if known.changed and known.last_s - known.first_s >= self._least_s - EPSILON_S
+        ]
 
     def _look(self, frame: Frame, found: Tracks) -> None:
         in_source = found.warped(frame.to_source) if len(found) else found

@@ -122,6 +122,16 @@ class WatchedSpotter:
             for one, other in pairwise(spans)
         ]
 
+    @property
+    def spotter(self) -> EventSpotter | None:
+        """What looks at the part that is being watched; None before the first frame."""
+        return self._current.spotter if self._current is not None else None
+
+    @property
+    def first_number(self) -> int:
+        """What is added to the numbers of tracks since the latest jump back."""
+        return self._first_number
+
     # Parts -------------------------------------------------------------------------------------------------------
 
     def _span_for(self, frame: Frame) -> _Span:

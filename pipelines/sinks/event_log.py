@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -62,6 +64,7 @@ class LogSink(Sink):
         enabled: may be switched at any time, on any thread; frames that pass meanwhile are a gap in the log.
         pictures: whether pictures of tracks are kept; likewise.
         session_id: of the session that goes on; None without one.
+        latest_session_id: that, or after the end of the source the session that was; None once another source is open.
         embed_problem: why there are no embeddings any more; None when all is well.
     """
 
@@ -78,6 +81,10 @@ class LogSink(Sink):
         self.enabled = True
         self.pictures = pictures
         self.session_id: int | None = None
+        self.latest_session_id: int | None = None
+        self._keeping = threading.Lock()
+        self._taken = threading.Condition()
+        self._taken_s = math.inf
         self.embed_problem: ScenescopeError | None = None
         self._info: SourceInfo | None = None
         self._log = log
@@ -95,6 +102,8 @@ class LogSink(Sink):
         self._retry_s = self._told_s = float("-inf")
         self._frames = 0
         self._last_s = 0.0
+        self.latest_session_id = None
+        self._has_taken(-math.inf)
 
     def write(self, prepared: Any) -> None:
         """Take the next frame.
@@ -102,9 +111,42 @@ class LogSink(Sink):
         Raises:
             SinkError: the log is closed.
         """
-        if not self.enabled:
-            return
         frame: Frame = prepared
+        if self.enabled:
+            with self._keeping:
+                self._keep(frame)
+        self._has_taken(frame.captured_s)
+
+    def wait_for(self, captured_s: float, timeout_s: float) -> bool:
+        """Wait until all that was seen up to a frame has been handed to the log; False when that takes longer.
+
+        Any thread. True at once while no source is open: nothing will come.
+
+        Args:
+            captured_s: when the frame was captured, on the monotonic clock.
+            timeout_s: wait no longer.
+
+        Raises:
+            SinkError: the log is closed.
+        """
+        with self._taken:
+            taken = self._taken.wait_for(lambda: self._taken_s >= captured_s, timeout_s)
+        if not self._keeping.acquire(timeout=timeout_s):
+            return False
+        try:
+            # How long tracks stay is noted every few seconds only.
+            if self.session_id is not None:
+                self._log.add(self.session_id, tracks=self._keeper.unwritten())
+        finally:
+            self._keeping.release()
+        return taken
+
+    def _has_taken(self, captured_s: float) -> None:
+        with self._taken:
+            self._taken_s = captured_s
+            self._taken.notify_all()
+
+    def _keep(self, frame: Frame) -> None:
         if isinstance(self._spotter, EventSpotter):
             told = Told(self._with_time_of_day(self._spotter.spot(frame), frame), frame=frame)
         else:
@@ -121,9 +163,11 @@ class LogSink(Sink):
         """End the session."""
         if self._info is None:
             return
-        if self._frames:
-            self._store(Told(self._spotter.finish()), self._keeper.flush())
-        session_id, self.session_id = self.session_id, None
+        with self._keeping:
+            if self._frames:
+                self._store(Told(self._spotter.finish()), self._keeper.flush())
+            session_id, self.session_id = self.session_id, None
+        self._has_taken(math.inf)
         if session_id is not None:
             self._log.progress(session_id, self._frames, self._last_s)
             self._log.end(session_id, complete=True)
@@ -157,7 +201,7 @@ class LogSink(Sink):
         now_s = self._monotonic()
         if self.session_id is None and now_s >= self._retry_s:
             try:
-                self.session_id = self._log.begin(self._new_session())
+                self.session_id = self.latest_session_id = self._log.begin(self._new_session())
             except SinkError:
                 if self._log.closed:
                     raise

@@ -49,12 +49,17 @@ class CountSettings:
 
 @dataclass(frozen=True)
 class Present:
-    """An object that is seen now: its number, place in source pixels, speed (NaN when unknown) and longest stay."""
+    """An object that is seen now: its number, place in source pixels, speed (NaN when unknown), longest stay and zones.
+
+    ``inside`` are the names of the zones it is in that count its class, ``stay_s`` since how many seconds in each.
+    """
 
     track_id: int
     xy: tuple[float, float]
     speed_mps: float
     dwell_s: float
+    inside: tuple[str, ...] = ()
+    stay_s: tuple[float, ...] = ()
 
 
 class SceneCounter:
@@ -274,7 +279,16 @@ class SceneCounter:
         for slot in self._present:
             x, y = self._objects.anchor_xy[slot].tolist()
             speed = self._speed_mps.get(slot, math.nan)
-            rows.append(Present(self._objects.track_id(slot), (x, y), speed, float(stay_s[slot])))
+            zones = self.shapes.zones
+            label = self._objects.label[slot]
+            columns = [
+                column
+                for column in np.flatnonzero(self._zones.inside[slot]).tolist()
+                if not zones[column].labels or label in zones[column].labels
+            ]
+            inside = tuple(zones[column].name for column in columns)
+            stays_s = tuple(self._now_s - float(self._zones.entered_s[slot, column]) for column in columns)
+            rows.append(Present(self._objects.track_id(slot), (x, y), speed, float(stay_s[slot]), inside, stays_s))
         return rows
 
     # Changes between frames ------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ TASKS = {
     "zero-shot-classification",
     "pose",
     "depth",
+    "description",
 }
 
 

@@ -137,6 +137,8 @@ class Zones(Stage, title="Zones and lines", group="Track", stateful=True):
             track_xy=np.array([one.xy for one in present]),
             speed_mps=np.array([one.speed_mps for one in present]),
             dwell_s=np.array([one.dwell_s for one in present]),
+            inside=tuple(one.inside for one in present),
+            stay_s=tuple(one.stay_s for one in present),
             unit=self.params.units,
             events=tuple(events),
         )

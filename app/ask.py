@@ -1,0 +1,224 @@
+"""``scenescope ask``: the assistant without a window, about a source that comes to an end or an event log."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from scenescope.app.assistant import Assistant, Parts
+from scenescope.app.assistant.knowledge import Knowledge
+from scenescope.app.assistant.nearest import Near, Nearest
+from scenescope.app.assistant.orders import OrderContext, kinds_of
+from scenescope.app.assistant.outgoing import Outgoing
+from scenescope.app.assistant.providers import Providers
+from scenescope.app.assistant.tools.host import NoHost, zones_of
+from scenescope.app.assistant.tools.registry import toolbox
+from scenescope.app.progress import Progress
+from scenescope.app.run import EXIT_DONE, RunRequest, pipeline_of, run
+from scenescope.app.settings import Environment, Settings
+from scenescope.models import SinkError, SourceError, SpecError
+from scenescope.models.language import LanguageModel, Message, MessageKind
+from scenescope.pipelines import STAGES, PipelineSpec, presets
+from scenescope.pipelines.log.records import Session
+from scenescope.pipelines.log.schema import APPLICATION_ID
+from scenescope.pipelines.log.store import EventLog
+from scenescope.pipelines.look_ring import LookRing
+from scenescope.pipelines.scene import SceneObserver
+from scenescope.pipelines.sinks.event_log import LogSink
+from scenescope.pipelines.sources.open import open_source
+
+__all__ = ["EXIT_NOT_ANSWERED", "AskRequest", "Reply", "ask"]
+
+EXIT_NOT_ANSWERED = 3
+SQLITE = b"SQLite format 3\x00"
+
+
+@dataclass(frozen=True)
+class AskRequest:
+    """What the user asks; see ``scenescope ask --help``."""
+
+    source: str
+    question: str
+    provider: str = "rules"
+    model: str = ""
+    pipeline: str = presets.DEFAULT
+    zones: Path | None = None
+    session_id: int | None = None
+    max_frames: int | None = None
+    send_pictures: bool = False
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the assistant said."""
+
+    message: Message
+    provider: str
+
+    @property
+    def exit_code(self) -> int:
+        """0 for an answer that was looked up or passed its checks, 3 otherwise."""
+        answered = self.message.kind is MessageKind.ANSWER and self.message.checked
+        return EXIT_DONE if answered else EXIT_NOT_ANSWERED
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        message = self.message
+        content: dict[str, Any] = {
+            "answer": message.text,
+            "evidence": [
+                {"frame": one.frame_index, "t_s": round(one.pts_s, 3), "event_id": one.event_id}
+                for one in message.evidence
+            ],
+            "provider": self.provider,
+            "checked": message.checked,
+        }
+        more = {"notes": list(message.notes), "hint": message.hint, "suggestions": list(message.suggestions)}
+        return content | {name: value for name, value in more.items() if value}
+
+    def text(self) -> str:
+        """For people."""
+        message = self.message
+        lines = [message.text, *message.notes, message.hint]
+        if message.evidence:
+            lines.append(f"Seen at {', '.join(map(str, message.evidence))}.")
+        lines += [f"  You can ask: {one}" for one in message.suggestions]
+        return "\n".join(filter(None, lines))
+
+
+def ask(request: AskRequest, progress: Progress, interrupted: threading.Event, environment: Environment) -> Reply | int:
+    """Answer one question.
+
+    Args:
+        request: what to answer, and about what.
+        progress: told how the analysis of a source goes.
+        interrupted: when it is set, the analysis ends soon.
+        environment: tells where presets, models and what is known of servers are.
+
+    Returns:
+        The reply; the exit code where the analysis did not succeed.
+
+    Raises:
+        ScenescopeError: the source, the log, the pipeline or the provider is wrong.
+    """
+    # Before anything that takes long: whoever cannot answer is told at once.
+    providers = Providers(Settings.of_user(environment), environment.data_dir / "servers.json")
+    model = providers.named(request.provider, request.model)
+    if is_event_log(Path(request.source)):
+        return _about_log(request, environment, model)
+    return _about_source(request, progress, interrupted, environment, model)
+
+
+def is_event_log(path: Path) -> bool:
+    """Whether a file is an event log of this program."""
+    try:
+        if path.open("rb").read(len(SQLITE)) != SQLITE:
+            return False
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return bool(db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID)
+    except (OSError, sqlite3.Error):
+        return False
+
+
+def _about_log(request: AskRequest, environment: Environment, model: LanguageModel | None) -> Reply:
+    for option, given in (("--zones", request.zones), ("--max-frames", request.max_frames)):
+        if given is not None:
+            raise SpecError(f"{option} is for a source, and {request.source} is an event log.", hint="Leave it out.")
+    with closing(EventLog(Path(request.source))) as log:
+        session = _session(log, request)
+        spec = _spec_of(session)
+        observer = SceneObserver()
+        knowledge = Knowledge(lambda: observer.state, log, lambda: session.id, zones=lambda: zones_of(spec))
+        parts = _parts(observer, knowledge, log, spec, environment)
+        return _answered(request, parts, model)
+
+
+def _about_source(
+    request: AskRequest,
+    progress: Progress,
+    interrupted: threading.Event,
+    environment: Environment,
+    model: LanguageModel | None,
+) -> Reply | int:
+    if request.session_id is not None:
+        raise SpecError("--session is for an event log.", hint="Leave it out.")
+    if request.max_frames is None and open_source(request.source).live:
+        raise SourceError(f"{request.source} has no end.", hint="Say after how many frames: --max-frames 300.")
+    analysis = RunRequest(request.source, pipeline=request.pipeline, zones=request.zones, max_frames=request.max_frames)
+    spec = pipeline_of(analysis, Progress(quiet=True), environment.presets_dir)
+    with TemporaryDirectory(prefix="scenescope-") as folder, closing(EventLog(Path(folder) / "events.sqlite")) as log:
+        observer, ring, sink = SceneObserver(), LookRing(), LogSink(log, pictures=False)
+        outcome = run(analysis, progress, interrupted, environment.presets_dir, (observer, ring, sink))
+        if outcome.exit_code != EXIT_DONE:
+            return outcome.exit_code
+        log.flush()
+        knowledge = Knowledge(lambda: observer.state, log, lambda: sink.latest_session_id, zones=lambda: zones_of(spec))
+        parts = _parts(observer, knowledge, log, spec, environment)
+        parts.ring = ring
+        return _answered(request, parts, model)
+
+
+class _Questions(Nearest):
+    """Suggests no orders: there is nothing to change here."""
+
+    def to(self, text: str, context: OrderContext, questions: Sequence[str] = ()) -> Near:
+        """Nothing; the rules have suggestions of their own."""
+        return Near(False, ())
+
+
+def _parts(
+    observer: SceneObserver, knowledge: Knowledge, log: EventLog, spec: PipelineSpec, environment: Environment
+) -> Parts:
+    host = NoHost(lambda: spec, registry=STAGES)
+
+    def orders() -> OrderContext:
+        scene = observer.state
+        ids = tuple(track.track_id for track in scene.tracks if track.track_id is not None)
+        return OrderContext(spec, kinds_of(STAGES), zones_of(spec), scene.known_labels, ids)
+
+    settings = Settings.of_user(environment)
+    return Parts(
+        observer,
+        knowledge=knowledge,
+        outgoing=Outgoing(settings, log.talk.add_egress),
+        toolbox=lambda look: toolbox(host, knowledge, look),
+        orders=orders,
+        nearest=_Questions,
+    )
+
+
+def _answered(request: AskRequest, parts: Parts, model: LanguageModel | None) -> Reply:
+    # Whoever writes the address and agrees on the same line has agreed.
+    parts.ask_consent = (lambda needed: True) if request.send_pictures else None
+    assistant = Assistant(parts, describer=model, answerer=model)
+    try:
+        return Reply(assistant.answer(request.question), request.provider)
+    finally:
+        assistant.close()
+
+
+def _session(log: EventLog, request: AskRequest) -> Session:
+    sessions = log.sessions()
+    if not sessions:
+        raise SinkError(f"{request.source} holds no session.", hint="Watch or analyse something first.")
+    if request.session_id is None:
+        return sessions[0]
+    found = next((one for one in sessions if one.id == request.session_id), None)
+    if found is None:
+        numbers = ", ".join(str(one.id) for one in sessions[:10])
+        raise SinkError(f"{request.source} has no session {request.session_id}.", hint=f"It has {numbers}.")
+    return found
+
+
+def _spec_of(session: Session) -> PipelineSpec:
+    """The pipeline that the session was made with, for the names of its zones."""
+    try:
+        return PipelineSpec.from_yaml(session.pipeline) if session.pipeline else PipelineSpec()
+    except SpecError:
+        return PipelineSpec()

@@ -1,0 +1,234 @@
+"""Describing: has the scene described as it changes, by the rules or by a model that looks."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from dataclasses import replace
+
+from scenescope.app.assistant.checks import Facts as Known
+from scenescope.app.assistant.checks import check, empty_scene_said
+from scenescope.app.assistant.jobs import Jobs
+from scenescope.app.assistant.looking import evidence_of_pictures, pictures_for
+from scenescope.app.assistant.message_book import MessageBook
+from scenescope.app.assistant.parts import Parts
+from scenescope.app.assistant.rules import RulesProvider
+from scenescope.models import EventKind, LogEvent, ScenescopeError
+from scenescope.models.language import (
+    Description,
+    Done,
+    Evidence,
+    Failed,
+    LanguageModel,
+    Message,
+    MessageKind,
+    Phase,
+    Request,
+    Role,
+    TextDelta,
+)
+from scenescope.models.language.server.describe import UNSEEN
+from scenescope.pipelines.sampler import Reason
+from scenescope.pipelines.scene_state import SceneState
+
+__all__ = ["Describing"]
+
+MAX_EVIDENCE = 8
+MAX_CAPTION_CHARS = 500
+LOOK_BACK_S = 3.0
+UNCHECKED = "Not checked yet"
+
+
+class Describing:
+    """Listens to the observer, and says what is new.
+
+    By the rules a change is described at once, on the observer's thread, unless the last description is younger than
+    ``min_interval_s``; then what has changed meanwhile is described together. When the source ends, what was put off
+    is said. A model describes when the sampler says so, among the jobs, and never while something else is being said.
+    While it cannot, the rules do; what is wrong with it is said once.
+
+    Attributes:
+        model: who describes.
+        paused: nothing is described.
+    """
+
+    def __init__(self, parts: Parts, rules: RulesProvider, book: MessageBook, jobs: Jobs) -> None:
+        self.model: LanguageModel = rules
+        self.paused = False
+        self._parts = parts
+        self._rules = rules
+        self._book = book
+        self._jobs = jobs
+        self._lock = threading.Lock()
+        self._described: SceneState | None = None
+        self._described_at_s = -float("inf")
+        self._running: LanguageModel | None = None
+        self._cancelled = False
+        self._problem = ""
+        self._unsubscribe = parts.observer.subscribe(self._on_frame)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._unsubscribe()
+        self.stop()
+
+    def stop(self) -> None:
+        """End a description that is under way."""
+        with self._lock:
+            running, self._cancelled = self._running, True
+        if running is not None:
+            running.cancel()
+
+    def describe_now(self) -> None:
+        """Describe the scene, changed or not."""
+        if self._parts.sampler is not None:
+            self._parts.sampler.looked(Reason.ASKED)
+        self._jobs.add(lambda: self._describe(self.model, asked=True))
+
+    # When --------------------------------------------------------------------------------------------------------
+
+    def _on_frame(self, ended: bool) -> None:
+        if self.paused:
+            return
+        if self._model_can():
+            self._look_if_due()
+        else:
+            self._describe_change(ended)
+
+    def _model_can(self) -> bool:
+        return self.model is not self._rules and self.model.state.phase is not Phase.UNAVAILABLE
+
+    def _look_if_due(self) -> None:
+        sampler = self._parts.sampler
+        if sampler is None or self._jobs.busy:
+            return
+        reason = sampler.due()
+        if reason is Reason.CHANGE:
+            sampler.looked(reason)
+            model = self.model
+            self._jobs.add(lambda: self._describe(model, asked=False))
+
+    def _describe_change(self, ended: bool) -> None:
+        observer, now_s = self._parts.observer, self._parts.clock()
+        if now_s - self._described_at_s < self._parts.min_interval_s and not ended:
+            return
+        before = self._described
+        if before is not None and observer.news == (before.session, before.event_count, before.watching):
+            return
+        scene = observer.state
+        if self._worth_saying(before, scene):
+            self._described_at_s = now_s
+            self._by_rule(scene, before)
+
+    def _worth_saying(self, before: SceneState | None, scene: SceneState) -> bool:
+        if before is not None and before.session == scene.session and before.watching:
+            return scene.event_count > before.event_count or not scene.watching
+        # A scene is described for the first time once something is certain, or certainly nothing is there.
+        return scene.watching and (bool(scene.tracks) or scene.pts_s - scene.since_s >= self._parts.observer.vanish_s)
+
+    # What --------------------------------------------------------------------------------------------------------
+
+    def _by_rule(self, scene: SceneState, before: SceneState | None) -> None:
+        self._described = scene
+        text, done = "", Done()
+        for event in self._rules.respond(Request(Role.DESCRIBE, scene, scene_before=before)):
+            if isinstance(event, TextDelta):
+                text += event.text
+            elif isinstance(event, Done):
+                done = event
+        if text:
+            self._book.post(replace(self._message(self._rules, text, scene), evidence=done.evidence, checked=True))
+
+    def _describe(self, model: LanguageModel, asked: bool) -> None:
+        """Have a model look and describe; by rule where there is nothing to see or it cannot."""
+        scene = self._parts.observer.state
+        if model is self._rules or (not asked and empty_scene_said(scene) is not None):
+            self._by_rule(scene, None if asked else self._described)
+            return
+        with self._lock:
+            self._running, self._cancelled = model, False
+        began_s = self._parts.clock()
+        try:
+            failed = self._looked(model, scene, asked)
+        except ScenescopeError as error:
+            failed = Failed(error.user_message, error.hint)
+        except Exception as error:
+            # A provider may come from a plugin; its bug must not end the descriptions.
+            traceback.print_exception(error)
+            failed = Failed(f"{model.label} failed: {type(error).__name__}: {error}")
+        finally:
+            with self._lock:
+                self._running = None
+            if self._parts.sampler is not None:
+                self._parts.sampler.captioned(self._parts.clock() - began_s)
+        if failed is None:
+            self._problem = ""
+        elif not failed.cancelled:
+            if asked or failed.message != self._problem:
+                self._problem = failed.message
+                error = replace(self._message(model, failed.message, scene), kind=MessageKind.ERROR, hint=failed.hint)
+                self._book.post(error)
+            self._by_rule(scene, self._described)
+
+    def _looked(self, model: LanguageModel, scene: SceneState, asked: bool) -> Failed | None:
+        pictures = pictures_for(self._parts, model, "description", LOOK_BACK_S, may_ask=asked)
+        request = Request(Role.DESCRIBE, scene, scene_before=self._described, pictures=pictures)
+        shown: Message | None = None
+        for event in model.respond(request):
+            if self._cancelled:
+                model.cancel()
+            match event:
+                case TextDelta(delta):
+                    grown = shown or self._message(model, "", scene)
+                    grown = replace(grown, text=grown.text + delta, pictures=pictures, doing=UNCHECKED)
+                    shown = self._put(grown)
+                case Failed() as failed:
+                    if shown is not None:
+                        self._put(replace(shown, doing="", notes=(failed.message, "What was said is not whole.")))
+                    return failed
+                case Done(description=description):
+                    if shown is not None and shown.text.strip():
+                        self._described = scene
+                        self._finish(shown, scene, description)
+                        return None
+                    return Failed(f"{model.label} said nothing.", "Choose another model.")
+        return Failed(f"{model.label} broke off without an answer.", "Look again.")
+
+    def _finish(self, shown: Message, scene: SceneState, description: Description | None) -> None:
+        knowledge = self._parts.knowledge
+        wall_s = knowledge.wall_s(scene.pts_s) if knowledge is not None else None
+        checked = check(shown.text.removeprefix(UNSEEN), Known(scene, description=description, wall_s=wall_s))
+        seen = evidence_of_pictures(shown.pictures[-1:]) or (Evidence(scene.frame_index, scene.pts_s),)
+        evidence = dict.fromkeys((*seen, *checked.evidence))
+        whole = replace(
+            shown,
+            doing="",
+            evidence=tuple(evidence)[:MAX_EVIDENCE],
+            notes=checked.notes,
+            checked=checked.passed,
+        )
+        self._put(whole)
+        self._keep_caption(whole)
+
+    def _keep_caption(self, message: Message) -> None:
+        """Put what was said on the timeline, and where a search finds it."""
+        session_id = self._parts.session_id()
+        if self._parts.log is None or session_id is None:
+            return
+        seen = message.evidence[0]
+        caption = LogEvent(EventKind.CAPTION, seen.pts_s, seen.frame_index, text=message.text[:MAX_CAPTION_CHARS])
+        try:
+            self._parts.log.add(session_id, [caption])
+        except ScenescopeError:
+            # The log says by itself that it cannot be written.
+            return
+
+    def _message(self, model: LanguageModel, text: str, scene: SceneState) -> Message:
+        return Message(0, MessageKind.DESCRIPTION, model.label, text, time.time(), scene.pts_s)
+
+    def _put(self, message: Message) -> Message:
+        if message.message_id:
+            self._book.put(message)
+            return message
+        return self._book.post(message)

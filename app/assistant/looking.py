@@ -1,0 +1,102 @@
+"""Looking: has a model look at pictures of the scene. The only place where pictures are given to one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scenescope.app.assistant.outgoing import ConsentNeeded
+from scenescope.app.assistant.parts import Parts
+from scenescope.models import AssistantError
+from scenescope.models.language import (
+    Done,
+    Evidence,
+    Failed,
+    LanguageModel,
+    Picture,
+    Reach,
+    Request,
+    Role,
+    StreamEvent,
+    TextDelta,
+    ToolResult,
+)
+
+__all__ = ["evidence_of_pictures", "host_of", "look_events", "look_result", "pictures_for"]
+
+MOST_PICTURES = 4
+
+
+def host_of(model: LanguageModel) -> str:
+    """The host that a model runs on; "" for this program's own."""
+    endpoint = getattr(model, "endpoint", None)
+    return endpoint.host if endpoint is not None else ""
+
+
+def evidence_of_pictures(pictures: tuple[Picture, ...]) -> tuple[Evidence, ...]:
+    """Where the pictures are."""
+    return tuple(Evidence(picture.frame_index, picture.pts_s) for picture in pictures)
+
+
+def pictures_for(
+    parts: Parts, model: LanguageModel, purpose: str, seconds_back: float = 0.0, *, may_ask: bool = True
+) -> tuple[Picture, ...]:
+    """Pictures that this model may have, newest last: the newest, or several of the last seconds; none if it is blind.
+
+    Args:
+        parts: has the pictures, and says what may leave.
+        model: who is to look.
+        purpose: noted where pictures leave this computer.
+        seconds_back: how far back.
+        may_ask: whether the user may be asked for consent, because it was the user who wants it.
+
+    Raises:
+        AssistantError: there are none, or they may not be given to it.
+    """
+    if not getattr(model, "looks", True):
+        return ()
+    ring = parts.ring
+    newest = ring.newest() if ring is not None else None
+    if ring is None or newest is None:
+        raise AssistantError("There is no picture to look at.", hint="Start a source, and ask again.")
+    pictures = ring.pictures(last_s=seconds_back, most=MOST_PICTURES) if seconds_back > 0 else (newest,)
+    if parts.outgoing is None:
+        if model.reach is not Reach.THIS_COMPUTER:
+            raise AssistantError("Pictures may not leave this computer here.", hint="Choose a model on this computer.")
+        return pictures or (newest,)
+    try:
+        return parts.outgoing.prepare(pictures or (newest,), host_of(model), model.reach, purpose)
+    except ConsentNeeded as needed:
+        if not may_ask or parts.ask_consent is None or not parts.ask_consent(needed):
+            raise
+        parts.outgoing.consent(needed.host, True)
+        return parts.outgoing.prepare(pictures or (newest,), host_of(model), model.reach, purpose)
+
+
+def look_events(
+    parts: Parts, model: LanguageModel, question: str, pictures: tuple[Picture, ...]
+) -> Iterator[StreamEvent]:
+    """Have a question answered by looking."""
+    request = Request(Role.LOOK, parts.observer.state, question, pictures=pictures)
+    yield from model.respond(request)
+
+
+def look_result(parts: Parts, model: LanguageModel | None, question: str, seconds_back: float) -> ToolResult:
+    """The tool ``look``: what a model says it sees. It is not knowledge: it supports no claim.
+
+    Raises:
+        AssistantError: nobody can look, there is no picture, or the model failed.
+    """
+    if model is None:
+        raise AssistantError("No model that can look at pictures is chosen.", hint="Choose one in the settings.")
+    pictures = pictures_for(parts, model, "look", seconds_back)
+    text: list[str] = []
+    for event in look_events(parts, model, question, pictures):
+        match event:
+            case TextDelta(delta):
+                text.append(delta)
+            case Failed(problem, hint):
+                raise AssistantError(problem, hint=hint)
+            case Done():
+                break
+    said = "".join(text).strip()
+    return ToolResult({"seen": said}, said, evidence_of_pictures(pictures))

@@ -1,0 +1,158 @@
+"""Orders that make watches, "tell me when a truck enters zone A", and that switch them on and off."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from scenescope.app.assistant.orders_clause import Clause, read_clause
+from scenescope.app.assistant.orders_names import Order, OrderContext, Unclear, find_named
+from scenescope.app.assistant.orders_words import span_phrase
+from scenescope.models import SpecError
+from scenescope.pipelines.watches.rule import WatchRule
+
+__all__ = ["HANDLERS"]
+
+Reading = Order | Unclear | None
+Handler = Callable[[Mapping[str, str], OrderContext], Reading]
+
+MAX_NAME_CHARS = 60
+TELL = "Tell me when {}"
+_CONFIRMED = re.compile(
+    r"(?P<rest>.+?)(?: ,)? (?:and|but|then|and then) (?:first )?(?:"
+    r"(?:check|confirm|verify|double check)(?: it| that| this)? with (?:the|a|your) model"
+    r"|ask the model(?: first| to confirm| to check)?"
+    r"|(?:have|let) the model (?:check|confirm|verify)(?: it| that| first)?)(?: ,)?(?: (?:whether|if) (?P<asked>.+))?"
+)
+_NAMED = re.compile(r"(?P<rest>.+?)(?: ,)? (?:and )?(?:call it|named|called|name it) (?P<name>.+)")
+# It is only told of the future: what is past is a question.
+_PAST = re.compile(
+    r"\b(?:was|were|did|had|appeared|entered|crossed|arrived|came|went|stayed|disappeared|vanished|passed|stopped)\b"
+    # Where something crosses, "left" is a direction.
+    r"|^(?!.*\b(?:cross|crosses|goes|go|drives|walks|runs|passes)\b).*\bleft\b"
+)
+
+
+def _watch(slots: Mapping[str, str], context: OrderContext) -> Reading:
+    text, question, name = slots["clause"], "", ""
+    if _PAST.search(text):
+        return None
+    named = _NAMED.fullmatch(text)
+    if named:
+        text, name = named["rest"], named["name"]
+    confirmed = _CONFIRMED.fullmatch(text)
+    if confirmed:
+        text = confirmed["rest"]
+    clause = read_clause(text, context, TELL)
+    if clause is None or isinstance(clause, Unclear):
+        return clause
+    if confirmed:
+        question = f"{confirmed['asked']}?".capitalize() if confirmed["asked"] else _question(clause, context)
+    return _order(clause, context, question, name)
+
+
+def _watch_for(slots: Mapping[str, str], context: OrderContext) -> Reading:
+    """What appears, or is in a zone, said without a verb: "watch for trucks"."""
+    text = slots["clause"]
+    if _PAST.search(text):
+        return None
+    clause = read_clause(text, context, TELL)
+    if not isinstance(clause, Clause):
+        clause = read_clause(f"there is {text}", context, TELL)
+    if not isinstance(clause, Clause):
+        return clause
+    if clause.trigger == "count" and clause.at_least == 1 and clause.zone and not clause.for_s:
+        who = _who(clause, context)
+        offered = (TELL.format(f"{who} enters zone {clause.zone}"), TELL.format(f"{who} is in zone {clause.zone}"))
+        return Unclear("When it enters the zone, or as long as it is inside?", offered)
+    return _order(clause, context, "", "")
+
+
+def _order(clause: Clause, context: OrderContext, question: str, name: str) -> Reading:
+    described = _described(clause, context)
+    rule: dict[str, Any] = {
+        **asdict(clause),
+        "name": _free(name or described, context),
+        "labels": list(clause.labels),
+        "between": list(clause.between) if clause.between else None,
+        "question": question,
+        "enabled": True,
+    }
+    try:
+        WatchRule.of(rule)
+    except SpecError as error:
+        return Unclear(str(error))
+    return Order((("add_watch", {"rule": rule}),), f"Watch: {described}")
+
+
+def _who(clause: Clause, context: OrderContext) -> str:
+    words = context.words
+    if clause.trigger != "count" or (clause.at_least, clause.at_most) == (1, None):
+        anything = f"a {clause.colour} thing" if clause.colour else "something"
+        return " or ".join(words.one(label, clause.colour) for label in clause.labels) or anything
+    plural = " or ".join(f"{clause.colour} {words.plural(label)}".strip() for label in clause.labels) or "objects"
+    if clause.at_most == 0:
+        return f"no {plural}"
+    if clause.at_least == clause.at_most:
+        return f"exactly {clause.at_least} {plural}"
+    return f"at least {clause.at_least} {plural}" if clause.at_most is None else f"at most {clause.at_most} {plural}"
+
+
+def _described(clause: Clause, context: OrderContext) -> str:
+    """The clause in a few words: "a truck enters A"; the name of the watch where the user gave none."""
+    who, lasting = _who(clause, context), f" for {span_phrase(clause.for_s)}" if clause.for_s else ""
+    what = {
+        "appear": f"{who} appears",
+        "vanish": f"{who} leaves",
+        "zone_enter": f"{who} enters {clause.zone}",
+        "zone_leave": f"{who} leaves {clause.zone}",
+        "dwell": f"{who} stays in {clause.zone}",
+        "line_cross": f"{who} crosses {clause.line} {clause.direction}".strip(),
+        "count": f"{who} in {clause.zone}" if clause.zone else who,
+    }[clause.trigger]
+    hours = f", {clause.between[0]} to {clause.between[1]}" if clause.between else ""
+    return f"{what}{lasting}{hours}"
+
+
+def _question(clause: Clause, context: OrderContext) -> str:
+    """What a model is asked of the picture, when the user did not say."""
+    if clause.trigger == "count":
+        return f"Are there {_who(clause, context)} in the picture?"
+    return f"Is there {_who(clause, context)} in the picture?"
+
+
+def _free(name: str, context: OrderContext) -> str:
+    """The name, shortened, with a number when a watch has it already."""
+    name = (name[:1].upper() + name[1:])[: MAX_NAME_CHARS - 4].strip()
+    taken = {one.casefold() for one in context.watches}
+    numbered = (name if n == 1 else f"{name} {n}" for n in range(1, len(taken) + 2))
+    return next(one for one in numbered if one.casefold() not in taken)
+
+
+def _named(slots: Mapping[str, str], context: OrderContext, make: Callable[[str], Order], verb: str) -> Reading:
+    phrase = slots["watch"]
+    name = find_named(phrase, context.watches, "watch", f"{verb} {{}}")
+    if isinstance(name, str):
+        return make(name)
+    about = re.search(r"\b(?:watch|watches|alert|alerts|rule|alarm|notification|warning)\b", phrase)
+    return name if about or "asked" in slots else None
+
+
+def _removed(name: str) -> Order:
+    return Order((("remove_watch", {"name": name}),), f"Remove the watch {name}")
+
+
+def _switched(name: str, enabled: bool) -> Order:
+    says = f"{'Enable' if enabled else 'Disable'} the watch {name}"
+    return Order((("set_watch", {"name": name, "enabled": enabled}),), says)
+
+
+HANDLERS: dict[str, Handler] = {
+    "watch": _watch,
+    "watch for": _watch_for,
+    "remove watch": lambda slots, context: _named(slots, context, _removed, "Remove"),
+    "watch on": lambda slots, context: _named(slots, context, lambda name: _switched(name, True), "Enable"),
+    "watch off": lambda slots, context: _named(slots, context, lambda name: _switched(name, False), "Disable"),
+}

@@ -1,0 +1,103 @@
+"""Watching: tells what the user's watches have seen, after a model has confirmed it where a rule wants that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from scenescope.app.assistant.jobs import Jobs
+from scenescope.app.assistant.looking import evidence_of_pictures, look_events, pictures_for
+from scenescope.app.assistant.message_book import MessageBook
+from scenescope.app.assistant.parts import Parts
+from scenescope.app.assistant.rules import LABEL
+from scenescope.models import EventKind, LogEvent, ScenescopeError
+from scenescope.models.language import (
+    Done,
+    Evidence,
+    Failed,
+    LanguageModel,
+    Message,
+    MessageKind,
+    TextDelta,
+)
+from scenescope.pipelines.watches.sink import WatchHit
+
+__all__ = ["Watching"]
+
+MAX_WAITING = 5
+
+
+class Watching:
+    """Takes hits on the thread of the sink, and posts messages.
+
+    A rule with a question is told once a model has answered it with yes; where none can look, or it fails, the user is
+    told at once, and that nobody confirmed it. A no is told too, since the detector did see something.
+
+    Attributes:
+        last_hit: when each watch was last told, Unix time, by name.
+    """
+
+    def __init__(self, parts: Parts, book: MessageBook, jobs: Jobs, looker: Callable[[], LanguageModel | None]) -> None:
+        self._parts = parts
+        self._book = book
+        self._jobs = jobs
+        self._looker = looker
+        self.last_hit: dict[str, float] = {}
+
+    def take(self, hit: WatchHit) -> None:
+        """A watch has seen what it waits for."""
+        self.last_hit[hit.rule.name] = hit.wall_s
+        evidence = (Evidence(hit.frame_index, hit.pts_s, next(iter(hit.track_ids), None)),)
+        message = Message(
+            0, MessageKind.WATCH, LABEL, hit.text, hit.wall_s, hit.pts_s, evidence, hint=hit.rule.name, checked=True
+        )
+        self._mark(hit)
+        model = self._looker() if hit.rule.question else None
+        if not hit.rule.question:
+            self._book.post(message)
+        elif model is None or self._jobs.waiting >= MAX_WAITING:
+            self._book.post(replace(message, notes=("No model was free to confirm it.",)))
+        else:
+            posted = self._book.post(replace(message, doing=f"Asking {model.label} to confirm"))
+            if not self._jobs.add(lambda: self._book.put(self._confirmed(hit, posted, model))):
+                self._book.put(replace(posted, doing=""))
+
+    def _mark(self, hit: WatchHit) -> None:
+        """Put a mark on the timeline, so that the moment is found again."""
+        session_id = self._parts.session_id()
+        if self._parts.log is None or session_id is None:
+            return
+        text = f"{hit.rule.name}: {hit.text}"
+        mark = LogEvent(EventKind.MARK, hit.pts_s, hit.frame_index, text=text, wall_s=hit.wall_s)
+        try:
+            self._parts.log.add(session_id, [mark])
+        except ScenescopeError:
+            # The log says by itself that it cannot be written.
+            return
+
+    def _confirmed(self, hit: WatchHit, message: Message, model: LanguageModel) -> Message:
+        whole = replace(message, doing="")
+        said: list[str] = []
+        try:
+            pictures = pictures_for(self._parts, model, f"watch {hit.rule.name}", may_ask=False)
+            question = f"{hit.rule.question} Begin with yes or no."
+            for event in look_events(self._parts, model, question, pictures):
+                match event:
+                    case TextDelta(delta):
+                        said.append(delta)
+                    case Failed(problem, _):
+                        return replace(whole, notes=(f"Not confirmed: {problem}",))
+                    case Done():
+                        break
+        except ScenescopeError as error:
+            return replace(whole, notes=(f"Not confirmed: {error.user_message}",))
+        answer = " ".join("".join(said).split())
+        word = answer.split(" ", 1)[0].strip(".,!:;").casefold() if answer else ""
+        verdict = {"yes": "confirms it", "no": "does not confirm it"}.get(word, "gives no clear answer")
+        evidence = (*whole.evidence, *evidence_of_pictures(pictures))
+        return replace(
+            whole,
+            text=f"{hit.text} {model.label} {verdict}: {answer}"[:500],
+            pictures=pictures,
+            evidence=tuple(dict.fromkeys(evidence)),
+        )

@@ -1,0 +1,437 @@
+"""Outgoing: what leaves, to whom, and that it is fit to; with the real face network on real faces."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from scenescope.app.assistant.outgoing import CONSENT, PAUSED, ConsentNeeded, FaceFinder, Outgoing, host_of
+from scenescope.app.settings import Settings
+from scenescope.models import AssistantError, ModelMissing
+from scenescope.models.language import Picture, Reach
+from scenescope.pipelines.log.talk import EgressRecord
+
+HOST = "vision.example"
+FAR = Reach.INTERNET
+NEAR = Reach.YOUR_NETWORK
+HERE = Reach.THIS_COMPUTER
+
+
+def picture(index: int = 7, size_wh: tuple[int, int] = (320, 240)) -> Picture:
+    image = np.random.default_rng(index).integers(0, 256, (size_wh[1], size_wh[0], 3), np.uint8)
+    image = cv2.GaussianBlur(image, (0, 0), 2)
+    return Picture(cv2.imencode(".jpg", image)[1].tobytes(), index, index / 10, size_wh)
+
+
+def pixels(one: Picture) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(one.jpeg, np.uint8), cv2.IMREAD_COLOR)
+
+
+def nobody(image: np.ndarray) -> np.ndarray:
+    return np.empty((0, 4))
+
+
+class Desk:
+    """An Outgoing with settings in memory and the list of what was noted."""
+
+    def __init__(self, path: Path, **more) -> None:
+        self.settings = Settings(path / "settings.json")
+        self.noted: list[EgressRecord] = []
+        more = {"faces": nobody, "wall_clock": lambda: 1234.5, **more}
+        self.outgoing = Outgoing(self.settings, self.noted.append, **more)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+# Consent -------------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_leaves_without_consent_and_it_says_what_would(desk: Desk) -> None:
+    with pytest.raises(ConsentNeeded) as caught:
+        desk.outgoing.prepare([picture(1), picture(2)], HOST, FAR)
+    assert caught.value.user_message == f"You have not agreed to send 2 pictures to {HOST}, so none was sent."
+    assert caught.value.hint
+    assert (caught.value.host, caught.value.reach) == (HOST, FAR)
+    assert [one.frame_index for one in caught.value.pictures] == [1, 2]
+    assert desk.noted == []
+    assert dict(desk.outgoing.sent) == {}
+    assert desk.outgoing.last is None
+    desk.outgoing.consent(HOST, True)
+    assert desk.outgoing.prepare([picture(1), picture(2)], HOST, FAR) == caught.value.pictures
+    desk.outgoing.consent(HOST, False)
+    with pytest.raises(ConsentNeeded):
+        desk.outgoing.prepare([picture(1)], HOST, FAR)
+
+
+@pytest.mark.parametrize(
+    ("agreed", "asked", "same"),
+    [
+        ("https://vision.example/v1", "vision.example", True),
+        ("vision.example", "http://VISION.example:8080/other/path", True),
+        ("vision.example.", "vision.example", True),
+        ("vision.example", "eu.vision.example", False),
+        ("vision.example", "vision.example.org", False),
+        ("vision.example", "xvision.example", False),
+        ("bücher.example", "xn--bcher-kva.example", True),
+        ("https://BÜCHER.example:1/", "bücher.example", True),
+        ("\u0430pple.example", "apple.example", False),
+        ("192.168.1.5", "http://192.168.1.5:11434/v1", True),
+        ("192.168.1.5", "192.168.1.50", False),
+        ("[fd00::1]:80", "fd00:0:0::1", True),
+        ("fd00::1", "http://[FD00::1]/v1", True),
+    ],
+)
+def test_consent_is_for_a_host_however_it_is_written(desk: Desk, agreed, asked, same) -> None:
+    desk.outgoing.consent(agreed, True)
+    assert desk.outgoing.may_send(asked) is same
+    if same:
+        assert desk.outgoing.prepare([picture()], asked, NEAR)
+    else:
+        with pytest.raises(ConsentNeeded):
+            desk.outgoing.prepare([picture()], asked, NEAR)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "http://", "a b", "user@host", "http://user:pw@host/", "ho\u202est", "x" * 600]
+)
+def test_what_is_no_host_is_refused(desk: Desk, text) -> None:
+    with pytest.raises(AssistantError):
+        desk.outgoing.consent(text, True)
+    assert desk.outgoing.hosts == ()
+    with pytest.raises(AssistantError):
+        desk.outgoing.prepare([picture()], text, FAR)
+
+
+def test_consent_and_pause_outlive_the_program_and_are_shared_with_the_dialog(tmp_path: Path) -> None:
+    from scenescope.widgets.assistant_choices import CONSENT as OF_THE_DIALOG
+    from scenescope.widgets.assistant_choices import consented_hosts
+
+    desk = Desk(tmp_path)
+    desk.outgoing.consent(HOST, True)
+    desk.outgoing.consent("b.example", True)
+    desk.outgoing.consent(HOST, True)
+    desk.outgoing.paused = True
+    again = Desk(tmp_path)
+    assert again.outgoing.hosts == ("b.example", HOST)
+    assert again.outgoing.paused
+    assert OF_THE_DIALOG == CONSENT
+    assert consented_hosts(again.settings) == ["b.example", HOST]
+    # Taken back in the dialog, at once.
+    again.settings.set(CONSENT, [])
+    again.outgoing.paused = False
+    with pytest.raises(ConsentNeeded):
+        again.outgoing.prepare([picture()], HOST, FAR)
+
+
+@pytest.mark.parametrize("kept", [7, "vision.example", {"vision.example": True}, [7, None], [["vision.example"]], True])
+def test_settings_that_make_no_sense_are_no_consent(desk: Desk, kept) -> None:
+    desk.settings.set(CONSENT, kept)
+    assert desk.outgoing.hosts == ()
+    assert not desk.outgoing.may_send(HOST)
+
+
+@pytest.mark.parametrize("kept", ["no", 0, 1, [], True])
+def test_settings_that_make_no_sense_pause(desk: Desk, kept) -> None:
+    desk.settings.set(PAUSED, kept)
+    assert desk.outgoing.paused
+
+
+def test_while_paused_nothing_leaves_whatever_was_agreed_to(desk: Desk) -> None:
+    desk.outgoing.consent(HOST, True)
+    desk.outgoing.paused = True
+    with pytest.raises(AssistantError, match="paused") as caught:
+        desk.outgoing.prepare([picture()], HOST, FAR)
+    assert not isinstance(caught.value, ConsentNeeded)
+    assert desk.noted == []
+    assert desk.outgoing.prepare([picture()], "localhost", HERE), "it does not leave"
+    desk.outgoing.paused = False
+    assert desk.outgoing.prepare([picture()], HOST, FAR)
+
+
+@pytest.mark.parametrize("late", ["pause", "withdraw"])
+def test_what_is_decided_while_faces_are_looked_for_counts(tmp_path: Path, late) -> None:
+    def decide(image: np.ndarray) -> np.ndarray:
+        if late == "pause":
+            desk.outgoing.paused = True
+        else:
+            desk.outgoing.consent(HOST, False)
+        return nobody(image)
+
+    desk = Desk(tmp_path, faces=decide)
+    desk.outgoing.consent(HOST, True)
+    with pytest.raises(AssistantError):
+        desk.outgoing.prepare([picture()], HOST, FAR)
+    assert desk.noted == []
+
+
+# This computer -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host", ["", "localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]:8080", "http://llm.localhost/v1"]
+)
+def test_to_this_computer_pictures_go_as_they_are_and_are_not_noted(desk: Desk, host) -> None:
+    (out,) = desk.outgoing.prepare([picture()], host, HERE)
+    assert np.abs(pixels(out).astype(int) - pixels(picture())).mean() < 3
+    assert (out.frame_index, out.pts_s) == (7, 0.7)
+    assert (desk.noted, dict(desk.outgoing.sent), desk.outgoing.last) == ([], {}, None)
+
+
+@pytest.mark.parametrize(
+    ("host", "reach"),
+    [
+        ("my-pc", HERE),
+        ("localhost.example", HERE),
+        ("10.0.0.1", HERE),
+        ("localhost", FAR),
+        ("127.0.0.1", NEAR),
+        ("128.0.0.1", HERE),
+    ],
+)
+def test_both_the_name_and_the_address_must_be_this_computer(desk: Desk, host, reach) -> None:
+    with pytest.raises(ConsentNeeded):
+        desk.outgoing.prepare([picture()], host, reach)
+
+
+def test_an_unknown_host_elsewhere_gets_nothing(desk: Desk) -> None:
+    with pytest.raises(AssistantError, match="not known where"):
+        desk.outgoing.prepare([picture()], "", FAR)
+
+
+# What is noted -------------------------------------------------------------------------------------------------------
+
+
+def test_what_leaves_is_noted_exactly_before_it_does(desk: Desk) -> None:
+    desk.outgoing.consent(HOST, True)
+    first = desk.outgoing.prepare([picture(1), picture(2)], f"https://{HOST}/v1", FAR, "describe")
+    second = desk.outgoing.prepare([picture(3)], HOST, NEAR)
+    assert desk.noted == [
+        EgressRecord(1234.5, HOST, "internet", 2, sum(len(one.jpeg) for one in first), "describe", hashes(first)),
+        EgressRecord(1234.5, HOST, "your network", 1, len(second[0].jpeg), "look", hashes(second)),
+    ]
+    assert dict(desk.outgoing.sent) == {HOST: 3}
+    last = desk.outgoing.last
+    assert last is not None
+    assert (last.host, last.picture, last.wall_s) == (HOST, second[0], 1234.5)
+
+
+def hashes(pictures: tuple[Picture, ...]) -> tuple[str, ...]:
+    return tuple(hashlib.sha256(one.jpeg).hexdigest() for one in pictures)
+
+
+def test_no_pictures_are_no_entry(desk: Desk) -> None:
+    desk.outgoing.consent(HOST, True)
+    assert desk.outgoing.prepare([], HOST, FAR) == ()
+    assert desk.noted == []
+
+
+def test_what_cannot_be_noted_is_not_sent(tmp_path: Path) -> None:
+    def full(record: EgressRecord) -> None:
+        raise OSError("disk full")
+
+    desk = Desk(tmp_path)
+    outgoing = Outgoing(desk.settings, full, faces=nobody)
+    outgoing.consent(HOST, True)
+    with pytest.raises(AssistantError, match=r"cannot be noted \(disk full\), so no picture was sent"):
+        outgoing.prepare([picture()], HOST, FAR)
+    assert dict(outgoing.sent) == {}
+    assert outgoing.last is None
+
+
+def test_many_threads_are_counted_and_noted_exactly(desk: Desk) -> None:
+    desk.outgoing.consent(HOST, True)
+
+    def send(number: int) -> None:
+        for turn in range(5):
+            desk.outgoing.prepare([picture(number), picture(turn)], HOST, FAR)
+            desk.outgoing.consent(f"h{number}.example", True)
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert dict(desk.outgoing.sent) == {HOST: 40}
+    assert len(desk.noted) == 20
+    assert desk.outgoing.hosts == ("h0.example", "h1.example", "h2.example", "h3.example", HOST)
+
+
+# What pictures become ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["localhost", HOST])
+def test_pictures_are_made_small_and_lose_what_came_with_the_file(desk: Desk, host) -> None:
+    from PIL import Image
+
+    desk.outgoing.consent(HOST, True)
+    exif = Image.Exif()
+    exif[0x010F], exif[0x9286] = "SecretCam", "secret comment"
+    file = io.BytesIO()
+    Image.fromarray(np.full((900, 1600, 3), 90, np.uint8)).save(file, "JPEG", exif=exif, comment=b"secret too")
+    tail = file.getvalue() + b"secret at the end"
+    assert b"ecret" in tail
+    (out,) = desk.outgoing.prepare([Picture(tail, 3, 0.3, (1600, 900))], host, HERE if host == "localhost" else FAR)
+    assert b"ecret" not in out.jpeg
+    opened = Image.open(io.BytesIO(out.jpeg))
+    assert (opened.size, out.size_wh) == ((512, 288), (512, 288))
+    assert not opened.getexif()
+    assert "comment" not in opened.info
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"<svg/>", b"\x00" * 1000])
+def test_a_damaged_picture_keeps_all_of_them_here(desk: Desk, data) -> None:
+    desk.outgoing.consent(HOST, True)
+    with pytest.raises(AssistantError, match="Picture 5 is damaged"):
+        desk.outgoing.prepare([picture(), Picture(data, 5, 0.5, (8, 8))], HOST, FAR)
+    assert desk.noted == []
+
+
+@pytest.mark.parametrize(
+    "failure", [ModelMissing("The weights are not here."), RuntimeError("out of memory"), MemoryError()]
+)
+def test_where_faces_cannot_be_looked_for_nothing_leaves(tmp_path: Path, failure) -> None:
+    def fail(image: np.ndarray) -> np.ndarray:
+        raise failure
+
+    desk = Desk(tmp_path, faces=fail)
+    desk.outgoing.consent(HOST, True)
+    with pytest.raises(AssistantError, match="Faces cannot be looked for, so no picture was sent") as caught:
+        desk.outgoing.prepare([picture()], HOST, FAR)
+    assert caught.value.hint
+    assert desk.noted == []
+    assert desk.outgoing.prepare([picture()], "localhost", HERE), "to this computer no faces are blurred"
+
+
+def test_a_finder_that_tells_nonsense_is_one_that_cannot_look(tmp_path: Path) -> None:
+    for nonsense in (np.array([[np.nan, 0, 1, 1]]), np.ones(3), None):
+        desk = Desk(tmp_path, faces=lambda image, boxes=nonsense: boxes)
+        desk.outgoing.consent(HOST, True)
+        with pytest.raises(AssistantError, match="Faces cannot be looked for"):
+            desk.outgoing.prepare([picture()], HOST, FAR)
+
+
+def test_boxes_at_and_beyond_the_border_are_hidden_as_far_as_they_are_in_it(tmp_path: Path) -> None:
+    boxes = np.array([[-30, -30, 20, 20], [300, 200, 400, 300], [500, 500, 600, 600], [100, 100, 100, 100]], float)
+    desk = Desk(tmp_path, faces=lambda image: boxes)
+    desk.outgoing.consent(HOST, True)
+    (out,) = desk.outgoing.prepare([picture()], HOST, FAR)
+    before, after = pixels(picture()).astype(int), pixels(out).astype(int)
+    changed = np.abs(after - before).mean(axis=2)
+    assert changed[:30, :30].mean() > 3 * changed[120:180, 150:250].mean()
+    assert changed[215:, 290:].mean() > 3 * changed[120:180, 150:250].mean()
+
+
+@pytest.fixture(scope="module")
+def finder():
+    finder = FaceFinder()
+    yield finder
+    finder.close()
+
+
+def left_of_it(before: np.ndarray, after: np.ndarray) -> float:
+    """How much of the fine detail is still there, 0 to 1."""
+    fine = [part - cv2.GaussianBlur(part, (0, 0), 3) for part in (before.astype(np.float64), after.astype(np.float64))]
+    return float((fine[0] * fine[1]).sum() / (fine[0] ** 2).sum())
+
+
+FACES = {
+    "astronaut.png": [(179, 81, 272, 174)],
+    "zidane.jpg": [(363, 56, 420, 113), (213, 113, 265, 165)],
+    "bus.jpg": [(51, 200, 73, 222), (121, 200, 147, 226)],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FACES)
+def test_faces_are_no_faces_any_more(tmp_path: Path, photos: Path, bus: Path, finder: FaceFinder, name) -> None:
+    path = photos / name if (photos / name).exists() else bus.with_name(name)
+    image = cv2.imread(str(path))
+    boxes: list[np.ndarray] = []
+
+    def find(picture: np.ndarray) -> np.ndarray:
+        boxes.append(finder(picture))
+        return boxes[-1]
+
+    desk = Desk(tmp_path, faces=find)
+    desk.outgoing.consent(HOST, True)
+    photo = Picture(cv2.imencode(".jpg", image)[1].tobytes(), 0, 0.0, image.shape[1::-1])
+    before = pixels(desk.outgoing.prepare([photo], "localhost", HERE)[0])
+    sent = pixels(desk.outgoing.prepare([photo], HOST, FAR)[0])
+    (found,) = boxes
+    assert np.abs(sent.astype(int) - before).max() > 50
+    for face in np.array(FACES[name], float):
+        assert any(overlap(box, face) for box in found)
+        x1, y1, x2, y2 = face.astype(int).tolist()
+        assert left_of_it(before[y1:y2, x1:x2], sent[y1:y2, x1:x2]) < 0.1
+    # What is far from all that is taken for a face is as it was.
+    far = np.ones(sent.shape[:2], bool)
+    for x1, y1, x2, y2 in found.tolist():
+        more = (x2 - x1) * 0.5
+        far[max(int(y1 - more), 0) : int(y2 + more), max(int(x1 - more), 0) : int(x2 + more)] = False
+    assert far.mean() > 0.2
+    assert np.abs(sent.astype(int) - before)[far].mean() < 2
+
+
+@pytest.mark.slow
+def test_a_face_is_recognised_no_more(tmp_path: Path, photos: Path, finder: FaceFinder) -> None:
+    from scenescope.models.cards import load_card
+    from scenescope.models.vision.base import open_model
+    from scenescope.models.vision.face_gallery import describe
+    from scenescope.models.vision.faces import find_faces
+
+    names = ("blazeface_short_range_128", "face_embedding_faceres_224")
+    face, recognise = (open_model(load_card(name)) for name in names)
+    face.load()
+    recognise.load()
+    image = cv2.imread(str(photos / "astronaut.png"))
+    desk = Desk(tmp_path, faces=finder)
+    desk.outgoing.consent(HOST, True)
+    photo = Picture(cv2.imencode(".png", image)[1].tobytes(), 0, 0.0, (512, 512))
+    sent = pixels(desk.outgoing.prepare([photo], HOST, FAR)[0])
+    found = find_faces(face, image, 0.5, clip=False)
+    before, after = (describe(recognise, one, found)[0] for one in (image, sent))
+    # Two strangers are up to 0.46 alike.
+    assert before @ after < 0.3
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> bool:
+    shared = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None).prod()
+    return bool(shared > 0.3 * min((a[2:] - a[:2]).prod(), (b[2:] - b[:2]).prod()))
+
+
+@pytest.mark.slow
+def test_the_network_that_is_not_there_keeps_pictures_here(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("scenescope.app.assistant.outgoing.FACE_NETWORK", "not-there")
+    desk = Desk(tmp_path, faces=FaceFinder())
+    desk.outgoing.consent(HOST, True)
+    with pytest.raises(AssistantError, match="Faces cannot be looked for"):
+        desk.outgoing.prepare([picture()], HOST, FAR)
+
+
+# Words ---------------------------------------------------------------------------------------------------------------
+
+
+def test_words_may_go_where_the_user_has_entered_a_server(tmp_path: Path) -> None:
+    outgoing = Desk(tmp_path, servers=lambda: ["https://api.example/v1", "not a server at all \n"]).outgoing
+    outgoing.consent(HOST, True)
+    assert outgoing.text_allowed("api.example")
+    assert outgoing.text_allowed(HOST)
+    assert outgoing.text_allowed("127.0.0.1")
+    assert not outgoing.text_allowed("other.example")
+    assert not outgoing.text_allowed("")
+    assert not outgoing.may_send("api.example"), "words only"
+    outgoing.paused = True
+    assert outgoing.text_allowed("api.example"), "the pause is for pictures"
+
+
+def test_a_host_is_told_in_ascii() -> None:
+    assert host_of("https://BÜCHER.example:8443/v1/chat") == "xn--bcher-kva.example"
