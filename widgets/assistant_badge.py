@@ -61,11 +61,11 @@ class PrivacyBadge(QPushButton):
         words.setSpacing(0)
         words.addWidget(self.words)
         words.addWidget(self.count)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(8, 4, 8, 4)
-        row.setSpacing(7)
-        row.addWidget(self._sign)
-        row.addLayout(words, 1)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(8, 4, 8, 4)
+        self._row.setSpacing(7)
+        self._row.addWidget(self._sign)
+        self._row.addLayout(words, 1)
 
     def show_reach(self, reach: Reach, sent: int, paused: bool) -> None:
         """Show how far pictures go, how many did, and whether sending pauses."""
@@ -93,11 +93,11 @@ class PrivacyBadge(QPushButton):
 
     @override
     def sizeHint(self) -> QSize:
-        return self.layout().sizeHint()
+        return self._row.sizeHint()
 
     @override
     def minimumSizeHint(self) -> QSize:
-        return QSize(1, self.layout().minimumSize().height())
+        return QSize(1, self._row.minimumSize().height())
 
     @override
     def hasHeightForWidth(self) -> bool:
@@ -105,7 +105,7 @@ class PrivacyBadge(QPushButton):
 
     @override
     def heightForWidth(self, width: int) -> int:
-        return self.layout().heightForWidth(width)
+        return self._row.heightForWidth(width)
 
     @override
     def changeEvent(self, event: QEvent) -> None:

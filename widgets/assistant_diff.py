@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import monotonic
 
-from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtCore import QRect, QSize, Qt, Signal, SignalInstance
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 from typing_extensions import override
@@ -268,7 +268,7 @@ class ProposalCard(_Card):
     def _dismiss(self) -> None:
         self._decide(self.dismissed)
 
-    def _decide(self, chosen: Signal) -> None:
+    def _decide(self, chosen: SignalInstance) -> None:
         if monotonic() < self._settled_at_s or self.proposal.state is not ProposalState.OPEN:
             return
         self._let_go(self.do_it, self.leave_it)

@@ -180,7 +180,8 @@ class HistoryDialog(QDialog):
     def current(self) -> int | None:
         """The number of the conversation that is read."""
         item = self.list.currentItem()
-        return item.data(Qt.ItemDataRole.UserRole) if item is not None else None
+        number: int | None = item.data(Qt.ItemDataRole.UserRole) if item is not None else None
+        return number
 
     def _show_list(self, kept: Sequence[Kept]) -> None:
         self._kept = [one for one in kept if one.id not in self._forgotten]

@@ -165,7 +165,7 @@ class MessageView(QFrame):
     @property
     def buttons(self) -> list[QAbstractButton]:
         """What can be pressed in it, from top to bottom."""
-        cards = [*self.changes.values(), *self.proposals.values()]
+        cards: list[ChangeCard | ProposalCard] = [*self.changes.values(), *self.proposals.values()]
         return [
             *(self.strip.buttons if self.strip is not None else ()),
             *self.chips,
@@ -284,7 +284,8 @@ class MessageView(QFrame):
 
     def _drop(self, part: QWidget | None) -> None:
         if part is not None:
-            if part.isAncestorOf(QApplication.focusWidget()):
+            focused = QApplication.focusWidget()
+            if focused is not None and part.isAncestorOf(focused):
                 # The focus of a button that goes must not fall on the yes of a proposal.
                 self.setFocus(Qt.FocusReason.OtherFocusReason)
             self._column.removeWidget(part)

@@ -99,9 +99,11 @@ class ServerDialog(QDialog):
 
     Signals:
         saved: the :class:`~scenescope.widgets.assistant_choices.ServerRow`, after its key has been kept.
+        noted: why its key lasts only until the program ends.
     """
 
     saved = Signal(object)
+    noted = Signal(str)
 
     def __init__(
         self, server: ServerRow | None, keys: Keys, probe: Probe, reach_of: ReachOf, parent: QWidget | None = None
@@ -279,10 +281,22 @@ class ServerDialog(QDialog):
             self._keep(row)
             return
         self.save.setEnabled(False)
-        self._reader.ask("key", lambda: self._keys.set(self._id, key), lambda _: self._keep(row), self._show_problem)
+        self._reader.ask("key", lambda: self._put_key(key), lambda note: self._keep(row, note), self._show_problem)
 
-    def _keep(self, row: ServerRow) -> None:
+    def _put_key(self, key: str) -> str:
+        """Keep the key, on the thread; a sentence where it lasts only until the program ends."""
+        try:
+            self._keys.set(self._id, key)
+        except ScenescopeError as error:
+            if self._keys.get(self._id) != key:
+                raise
+            return in_words(error)
+        return ""
+
+    def _keep(self, row: ServerRow, note: str = "") -> None:
         self.saved.emit(row)
+        if note:
+            self.noted.emit(note)
         self.accept()
 
     @override

@@ -236,7 +236,8 @@ class AssistantSettingsDialog(QDialog):
     def current_server(self) -> ServerRow | None:
         """The chosen server."""
         item = self.servers.currentItem()
-        return item.data(Qt.ItemDataRole.UserRole) if item is not None else None
+        row: ServerRow | None = item.data(Qt.ItemDataRole.UserRole) if item is not None else None
+        return row
 
     def _edit(self) -> None:
         if self.current_server is not None:
@@ -245,6 +246,7 @@ class AssistantSettingsDialog(QDialog):
     def _open_server(self, server: ServerRow | None) -> None:
         dialog = ServerDialog(server, self._keys, self._probe, self._reach_of, self)
         dialog.saved.connect(self._saved)
+        dialog.noted.connect(lambda note: self.notice.say(Level.WARNING, note))
         dialog.open()
 
     @Slot(object)

@@ -167,8 +167,8 @@ class Describing:
         elif not failed.cancelled:
             if asked or failed.message != self._problem:
                 self._problem = failed.message
-                error = replace(self._message(model, failed.message, scene), kind=MessageKind.ERROR, hint=failed.hint)
-                self._book.post(error)
+                told = self._message(model, failed.message, scene)
+                self._book.post(replace(told, kind=MessageKind.ERROR, hint=failed.hint))
             self._by_rule(scene, self._described)
 
     def _looked(self, model: LanguageModel, scene: SceneState, asked: bool) -> Failed | None:

@@ -227,7 +227,8 @@ class _Grammar:
                 place = place_of(said[kind], names, kind)
                 if place is None:
                     return None
-                query = replace(query, **{f"{kind}s": place.names})
+                inside = kind == "zone"
+                query = replace(query, zones=place.names) if inside else replace(query, lines=place.names)
                 if place.unknown:
                     query = replace(query, unknown_place=place.unknown, place_kind=kind)
         if query is not None and "way" in said:

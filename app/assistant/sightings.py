@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Stay", "busiest", "first_seen", "last_seen", "of_colour", "present", "stays", "track_seen"]
 
+_Sighting = tuple[float, int, int | None, int | None, str]
+"""Time, frame, track, event, label."""
+
 One = TypeVar("One", LogEvent, TrackRecord)
 
 # An object that was out of sight for longer is another one.
@@ -52,6 +55,7 @@ class Stay:
 def first_seen(knowledge: Knowledge, labels: Sequence[str], colour: str, span: Span) -> Seen | None:
     """See :meth:`Knowledge.first_seen`."""
     session = knowledge.session
+    found: list[_Sighting]
     if session is None:
         found = [(t.first_s, t.first_frame, t.track_id, None, t.label) for t in _in_scene(knowledge, labels, colour)]
         if not colour:
@@ -71,7 +75,8 @@ def first_seen(knowledge: Knowledge, labels: Sequence[str], colour: str, span: S
 def last_seen(knowledge: Knowledge, labels: Sequence[str], colour: str, span: Span) -> Seen | None:
     """See :meth:`Knowledge.last_seen`."""
     session = knowledge.session
-    found = [(t.last_s, t.last_frame, t.track_id, None, t.label) for t in _in_scene(knowledge, labels, colour)]
+    there = _in_scene(knowledge, labels, colour)
+    found: list[_Sighting] = [(t.last_s, t.last_frame, t.track_id, None, t.label) for t in there]
     if session is None or knowledge.log is None:
         if not colour:
             known = _remembered(knowledge, labels)
@@ -244,9 +249,9 @@ def _times(knowledge: Knowledge, labels: Sequence[str]) -> tuple[list[_Time], li
         number = track.track_id
         if number is not None and not knowledge.scene.live:
             number = numbers.get((track.label, track.first_frame))
-        known = None if number is None else times.get(number)
-        if known is not None and track.last_s > known.last_s:
-            times[known.track_id] = replace(known, last_s=track.last_s, last_frame=track.last_frame)
+        there = None if number is None else times.get(number)
+        if there is not None and track.last_s > there.last_s:
+            times[there.track_id] = replace(there, last_s=track.last_s, last_frame=track.last_frame)
     return list(times.values()), unnumbered
 
 

@@ -12,6 +12,8 @@ from scenescope.models.language import media_time
 
 __all__ = ["Moment", "NoSuchTime", "Period", "duration_s", "span_of", "split_period"]
 
+_ENDS = ("start", "end", "at")
+
 DAY_S = 86_400.0
 
 
@@ -141,8 +143,8 @@ def moment_of(words: str) -> Moment | None:
         unit_s = 60 if match[1] == "minute" else 1
         return Moment(_number(match[2]) * unit_s, width_s=float(unit_s))
     length = re.sub(r" in(?:to (?:it|the (?:video|film|clip|recording)))?$", "", words)
-    media_s = duration_s(length)
-    return None if media_s is None else Moment(media_s)
+    length_s = duration_s(length)
+    return None if length_s is None else Moment(length_s)
 
 
 def _clock_s(hours: int, minutes: int, seconds: float, half: str) -> float | None:
@@ -215,9 +217,11 @@ def _made(said: dict[str, str]) -> Period | None:
         return Period(start=Moment(0.0), end=Moment(first_s)) if first_s else None
     if "both" in said:
         said = {"start": f"{said['start_number']} {said['both']}", "end": f"{said['end_number']} {said['both']}"}
-    moments = {name: moment_of(said[name]) for name in ("start", "end", "at") if name in said}
-    if moments:
-        return None if None in moments.values() else Period(**moments)
+    start, end, at = (moment_of(said[name]) if name in said else None for name in _ENDS)
+    if said.keys() & set(_ENDS):
+        found = dict(zip(_ENDS, (start, end, at), strict=True))
+        understood = all(found[name] is not None for name in _ENDS if name in said)
+        return Period(start=start, end=end, at=at) if understood else None
     return Period(today="today" in said, so_far="so_far" in said)
 
 
@@ -253,8 +257,8 @@ def span_of(period: Period | None, knowledge: Knowledge) -> Span:
 
 def _by_media(period: Period, knowledge: Knowledge) -> Span:
     if period.at is not None:
-        start_s = period.at.media_s or 0.0
-        return knowledge.span(start_s=start_s, end_s=start_s + period.at.width_s, words=f"at {media_time(start_s)}")
+        at_s = period.at.media_s or 0.0
+        return knowledge.span(start_s=at_s, end_s=at_s + period.at.width_s, words=f"at {media_time(at_s)}")
     start_s = None if period.start is None else period.start.media_s
     end_s = None if period.end is None else period.end.media_s
     if start_s is not None and end_s is not None:

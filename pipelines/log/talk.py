@@ -170,12 +170,16 @@ class Talk:
     def _forget(self, messages: str, conversations: str, values: tuple[int, ...]) -> None:
         def apply(changes: Changes) -> None:
             db = changes.connection
+
+            def written_over() -> None:
+                db.executescript("PRAGMA secure_delete = OFF; PRAGMA wal_checkpoint(TRUNCATE)")
+
             # Otherwise the words stay readable in the file until something else is written over them.
             db.execute("PRAGMA secure_delete = ON")
             db.execute(f"DELETE FROM messages {messages}", values)
             db.execute(f"DELETE FROM conversations {conversations}", values)
             db.execute("INSERT INTO message_words(message_words) VALUES ('rebuild')")
-            changes.afterwards(lambda: db.executescript("PRAGMA secure_delete = OFF; PRAGMA wal_checkpoint(TRUNCATE)"))
+            changes.afterwards(written_over)
 
         self._writer.put(Job(apply), may_wait=False)
 
@@ -233,7 +237,10 @@ class Talk:
                 "SELECT wall_s, host, reach, pictures, bytes, purpose, sha256 FROM egress ORDER BY id DESC LIMIT ?",
                 (limit,),
             ).fetchall()
-        return [EgressRecord(*row[:-1], tuple(row[-1].split())) for row in rows]
+        return [
+            EgressRecord(wall_s, host, reach, pictures, size, purpose, tuple(hashes.split()))
+            for wall_s, host, reach, pictures, size, purpose, hashes in rows
+        ]
 
     def clear_egress(self) -> None:
         """Forget what was sent, and what was done."""

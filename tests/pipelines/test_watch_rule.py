@@ -256,7 +256,7 @@ KNOWN = ("person", "fire_truck", "car")
         (rule("n", labels=("unicorn",)), WHOLE, ["does not know 'unicorn'"]),
         (rule("n", labels=("Fire Truck",)), WHOLE, []),
         (rule("n", trigger="zone_enter", zone="A", labels=("person",)), WHOLE, ["counts only car, not 'person'"]),
-        (rule("n", trigger="count", at_least=1, zone="A", labels=("person",)), WHOLE, []),
+        (rule("n", trigger="count", at_least=1, zone="A", labels=("person",)), WHOLE, ["counts only car"]),
         (rule("n", colour="red"), WHOLE, []),
         (rule("n", colour="red"), WHOLE.removed("track"), ["Colours are told of tracked objects"]),
         (rule("n", colour="red"), WHOLE.added("redact"), ["while 'Hide' changes the picture"]),

@@ -256,6 +256,19 @@ def test_a_key_that_cannot_be_kept_keeps_the_dialog_open(qtbot, make_server, key
     assert saved == []
 
 
+def test_a_key_that_lasts_until_the_program_ends_is_told_and_the_server_kept(qtbot, make_server, keys, monkeypatch):
+    def put(name: str, key: str) -> None:
+        keys.kept[name] = key
+        raise AssistantError("The key is not in the keyring: there is none.", hint="It works until then.")
+
+    monkeypatch.setattr(keys, "set", put)
+    dialog = make_server(ServerRow(**SERVER))
+    dialog.key.setText("x")
+    with qtbot.waitSignals([dialog.saved, dialog.noted], order="strict") as told:
+        dialog.save.click()
+    assert told.all_signals_and_args[1].args == ("The key is not in the keyring: there is none. It works until then.",)
+
+
 def test_a_kept_key_is_told_and_forgotten(qtbot, make_server, keys):
     keys.kept["a"] = "x"
     dialog = make_server(ServerRow(**SERVER))

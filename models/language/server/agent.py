@@ -161,7 +161,7 @@ class _Turn:
                 yield TextDelta(glue + fresh)
                 glue = ""
                 if self._chars > self._limits.max_answer_chars:
-                    yield TextDelta(f"… (cut off after {self._limits.max_answer_chars} characters)")
+                    yield TextDelta(CUT)
                     self.ended = Done(usage=self._tally.usage)
                     return
         for event in self._judged():

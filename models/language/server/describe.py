@@ -119,7 +119,7 @@ async def bounded(texts: AsyncGenerator[str], max_chars: int) -> AsyncGenerator[
             if fresh:
                 yield TextDelta(fresh)
             if length > max_chars:
-                yield TextDelta(f"… (cut off after {max_chars} characters)")
+                yield TextDelta(CUT)
                 return
 
 
