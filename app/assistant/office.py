@@ -18,6 +18,7 @@ from scenescope.app.assistant.providers import Providers
 from scenescope.app.assistant.tools.host import zones_of
 from scenescope.app.assistant.tools.registry import toolbox
 from scenescope.app.settings import Environment
+from scenescope.models.catalogue import current
 from scenescope.models.language.sentences import SentenceEmbedder
 from scenescope.pipelines import STAGES
 from scenescope.pipelines.log.meaning import search_by_meaning
@@ -33,6 +34,8 @@ from scenescope.widgets.assistant_panel import AssistantPanel
 from scenescope.widgets.main_window import MainWindow
 
 __all__ = ["Office"]
+
+BUNDLED_DETECTOR = "nanodet_g_416_coco"
 
 
 class Office:
@@ -131,7 +134,7 @@ class Office:
             spec=spec,
             kinds=_kinds(),
             zones=zones_of(spec),
-            known_labels=scene.known_labels,
+            known_labels=scene.known_labels or _bundled_labels(),
             track_ids=tuple(track.track_id for track in scene.tracks if track.track_id is not None),
             panels=tuple(self.desk.panels),
             live=source.active and not source.film,
@@ -156,6 +159,12 @@ class Office:
         return search_by_meaning(
             self._log.meanings, self._log.search, self._embedder.embed, self._embedder.name, text, session_id, limit
         )
+
+
+@cache
+def _bundled_labels() -> tuple[str, ...]:
+    """What the detector that comes along can tell apart, as long as none runs."""
+    return current().card(BUNDLED_DETECTOR).labels
 
 
 @cache

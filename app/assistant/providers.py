@@ -115,7 +115,7 @@ class Providers:
             if not folders:
                 raise ModelMissing(
                     "There is no model for descriptions on this computer.",
-                    hint="'scenescope models list' shows those that can be downloaded.",
+                    hint="'scenescope models get SmolVLM-500M-Instruct' downloads one, after asking.",
                 )
             return LocalModel(folders[0])
         bare = Endpoint(provider, model)

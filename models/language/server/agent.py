@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from scenescope.models.errors import AssistantError
 from scenescope.models.language.base import Done, Failed, Request, StreamEvent, TextDelta, ToolCall, ToolReply
 from scenescope.models.language.server.agent_words import asked, parsed, said_of
-from scenescope.models.language.server.describe import prompt
+from scenescope.models.language.server.describe import CUT, prompt
 from scenescope.models.language.server.failures import one_line
 from scenescope.models.language.server.limits import Limits, paced
 from scenescope.models.language.server.stream import Tally, Thoughts, clean

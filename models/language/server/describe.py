@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scenescope.models.language.server.connection import Connection
     from scenescope.models.language.server.probe import Capabilities
 
-__all__ = ["UNSEEN", "describe", "description_of", "look", "prompt"]
+__all__ = ["CUT", "UNSEEN", "describe", "description_of", "look", "prompt"]
 
 MAX_PICTURES = 4
 MAX_SIDE_PX = 512
@@ -38,6 +38,8 @@ MAX_LOOK_CHARS = 1200
 MAX_JSON_CHARS = 20_000
 MAX_TOKENS = {"describe": 500, "look": 400}
 TEMPERATURE = 0.2
+# Without a number, since every number in an answer is checked.
+CUT = "… (cut off, it is too long)"
 UNSEEN = "By the detector's report alone, without looking: "
 
 

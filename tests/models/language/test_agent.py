@@ -147,7 +147,7 @@ def test_thoughts_are_not_shown_and_not_sent_back(scene: Any) -> None:
 
 def test_text_is_cleaned_and_cut_off(scene: Any) -> None:
     events = turn(scene, Script(["\n a\u202eb\x00", "c" * 500, "never"]))
-    assert text_of(events) == "ab" + "c" * 198 + "… (cut off after 200 characters)"
+    assert text_of(events) == "ab" + "c" * 198 + "… (cut off, it is too long)"
     assert isinstance(events[-1], Done)
 
 

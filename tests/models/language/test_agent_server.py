@@ -178,7 +178,7 @@ def test_an_endless_answer_is_cut_off(turn: Any, fault_server: Any) -> None:
 
     events, _ = turn(Reply([sse(chunk("three and " * 20), done=False), ENDLESS]))
     assert len(text_of(events)) < 9000
-    assert text_of(events).endswith("(cut off after 8000 characters)")
+    assert text_of(events).endswith("(cut off, it is too long)")
     assert fault_server.left.wait(5)
 
 

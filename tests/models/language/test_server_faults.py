@@ -196,7 +196,7 @@ def test_an_endless_look_is_cut_which_is_said(fault_server, scene, quick):
     text = "".join(delta.text for delta in deltas)
     assert isinstance(done, Done)
     assert 1200 < len(text) < 1300
-    assert text.endswith("(cut off after 1200 characters)")
+    assert text.endswith("(cut off, it is too long)")
     assert fault_server.left.wait(5.0)
 
 
