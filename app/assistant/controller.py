@@ -58,7 +58,9 @@ class Assistant:
         self._ledger = Ledger(parts.log.talk.add_action if parts.log is not None else lambda record: None)
         self._book = MessageBook()
         self._jobs = Jobs("assistant")
+        self._lock = threading.Lock()
         self._turn: Turn | None = None
+        self._waiting: dict[Turn, Callable[[Message], None]] = {}
         self._describer: LanguageModel = describer or self._rules
         self._answerer: LanguageModel = answerer or self._rules
         self._describing = Describing(parts, self._rules, self._book, self._jobs)
@@ -71,7 +73,6 @@ class Assistant:
     def close(self) -> None:
         """Stop listening and end what is under way."""
         self._describing.close()
-        self._jobs.drop_waiting()
         self.stop()
         self._jobs.close(CLOSE_WITHIN_S)
         for model in {id(one): one for one in (self._describer, self._answerer)}.values():
@@ -190,7 +191,7 @@ class Assistant:
         scene = self._parts.observer.state
         pts_s = scene.pts_s if scene.frame_index >= 0 else None
         asked = self._book.post(Message(0, MessageKind.QUESTION, YOU, question, time.time(), pts_s))
-        if self._jobs.waiting >= MAX_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             full = Message(0, MessageKind.ERROR, self.label, "Too many questions wait already.", time.time(), pts_s)
             then(self._book.post(replace(full, hint="Wait for an answer, or press Stop.")))
             return
@@ -198,7 +199,10 @@ class Assistant:
         turn = Turn(self._parts, self._rules, self._answerer, lambda: self._looker, self._ledger, self._book, asked)
 
         def run() -> None:
-            self._turn = turn
+            with self._lock:
+                if self._waiting.pop(turn, None) is None:
+                    return  # It was stopped before it began, and that was said.
+                self._turn = turn
             try:
                 message = turn.run(undo=self._undo_last)
             except Exception as error:
@@ -209,17 +213,24 @@ class Assistant:
                 self._turn = None
             then(message)
 
+        with self._lock:
+            self._waiting[turn] = then
         if not self._jobs.add(run):
+            self._waiting.pop(turn, None)
             then(turn.failed("The assistant is closed."))
 
     def stop(self) -> None:
         """End what is being said and done; what was said so far stays."""
-        self._jobs.drop_waiting()
-        if (turn := self._turn) is not None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, {}
+            turn = self._turn
+        if turn is not None:
             turn.cancel()
         self._describing.stop()
         for model in (self._answerer, self._describer):
             model.cancel()
+        for left, then in waiting.items():
+            then(left.failed("Stopped before it began."))
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until nothing is being said or done; False when that takes longer."""

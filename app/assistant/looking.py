@@ -99,4 +99,4 @@ def look_result(parts: Parts, model: LanguageModel | None, question: str, second
             case Done():
                 break
     said = "".join(text).strip()
-    return ToolResult({"seen": said}, said, evidence_of_pictures(pictures))
+    return ToolResult({"seen": said}, said, evidence_of_pictures(pictures), proves=False)

@@ -12,6 +12,7 @@ from scenescope.models.language import Message
 __all__ = ["MAX_MESSAGES", "MessageBook"]
 
 MAX_MESSAGES = 500
+MOST_WITH_PICTURES = 40
 
 Listener = Callable[[Message], None]
 
@@ -39,6 +40,8 @@ class MessageBook:
             self._messages[numbered.message_id] = numbered
             while len(self._messages) > MAX_MESSAGES:
                 del self._messages[next(iter(self._messages))]
+            if numbered.pictures:
+                self._drop_pictures()
             self._tell(numbered)
             return numbered
 
@@ -47,6 +50,8 @@ class MessageBook:
         with self._lock:
             if message.message_id in self._messages:
                 self._messages[message.message_id] = message
+                if message.pictures:
+                    self._drop_pictures()
                 self._tell(message)
 
     def change(self, message_id: int, change: Callable[[Message], Message]) -> None:
@@ -78,6 +83,12 @@ class MessageBook:
                 self._listeners = tuple(other for other in self._listeners if other is not listener)
 
         return unsubscribe
+
+    def _drop_pictures(self) -> None:
+        """Of all but the latest messages; whoever listens has heard of them."""
+        seen = [message for message in self._messages.values() if message.pictures]
+        for message in seen[:-MOST_WITH_PICTURES]:
+            self._messages[message.message_id] = replace(message, pictures=())
 
     def _tell(self, message: Message) -> None:
         for listener in self._listeners:

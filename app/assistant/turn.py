@@ -89,7 +89,7 @@ class Turn:
     def failed(self, problem: str, hint: str = "") -> Message:
         """Say that there is no answer, or that it broke off."""
         shown = self._shown
-        if shown is not None and (shown.text or shown.changes or shown.proposals):
+        if shown is not None and (shown.text.strip() or shown.changes or shown.proposals):
             return self._put(replace(shown, doing="", notes=(problem, NOT_WHOLE), hint=hint))
         failed = self._message("", self._model.label) if shown is None else shown
         return self._put(replace(failed, kind=MessageKind.ERROR, text=problem, hint=hint, doing=""))
@@ -102,7 +102,7 @@ class Turn:
         """
         question, scene = self._asked.text, self._parts.observer.state
         try:
-            if self._rules.understands(question) and not self._is_for_eyes(question):
+            if self._rules.understands(question, scene) and not self._is_for_eyes(question, scene):
                 return self._by(self._rules, Request(Role.ANSWER, scene, question), checked=True)
             order = parse_order(question, self._parts.orders()) if self._parts.orders is not None else None
             if isinstance(order, Unclear):
@@ -111,15 +111,15 @@ class Turn:
                 return self._ordered(order, undo)
             if self._model is self._rules:
                 return self._not_understood(question, scene)
-            if self._is_for_eyes(question) or Role.ANSWER not in self._model.roles:
+            if self._is_for_eyes(question, scene) or Role.ANSWER not in self._model.roles:
                 return self._by_looking(question, scene)
             return self._with_tools(question, scene)
         except ScenescopeError as error:
             return self.failed(error.user_message, error.hint)
 
-    def _is_for_eyes(self, question: str) -> bool:
+    def _is_for_eyes(self, question: str, scene: SceneState) -> bool:
         """A look says more than the rules do."""
-        return self._rules.is_open(question) and self._looker() is not None
+        return self._rules.is_open(question, scene) and self._looker() is not None
 
     # Ways to answer ----------------------------------------------------------------------------------------------
 
@@ -210,12 +210,12 @@ class Turn:
 
     def _finished(self, whole: Message, request: Request, gate: TurnGate | None, checked: bool) -> Message:
         whole = self._with_gate(whole, gate)
-        if not (whole.text or whole.changes or whole.proposals):
+        if not (whole.text.strip() or whole.changes or whole.proposals):
             return self.failed(f"{whole.author} gave no answer.", "Ask in other words.")
         if checked:
             return self._put(whole)
         assert isinstance(request.scene, SceneState)
-        results = gate.results if gate is not None else ()
+        results = tuple(result for result in gate.results if result.proves) if gate is not None else ()
         found = check(
             whole.text, Known(request.scene, results, question=request.question, wall_s=self._wall_s(request))
         )

@@ -43,11 +43,15 @@ class ToolSpec:
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What a call gave: JSON data for the provider, a sentence for people, and where to look at it."""
+    """What a call gave: JSON data for the provider, a sentence for people, and where to look at it.
+
+    ``proves``: claims may rest on it; not on what a model said that it saw.
+    """
 
     value: Any
     text: str
     evidence: tuple[Evidence, ...] = ()
+    proves: bool = True
 
 
 @dataclass(frozen=True)
