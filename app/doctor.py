@@ -22,7 +22,7 @@ __all__ = ["CHECKS", "Finding", "Status", "examine", "print_report"]
 
 LEAST_PYTHON = (3, 11)
 LEAST_MEMORY_GB = 2.0
-EXTRAS = ("torch", "tensorflow", "ultralytics", "transformers", "ocr", "gpu")
+EXTRAS = ("torch", "tensorflow", "ultralytics", "transformers", "ocr", "gpu", "assistant", "search")
 
 _SYMBOLS = {"ok": "✓", "note": "·", "warn": "!", "fail": "✗"}
 _STYLES = {"ok": "green", "note": "dim", "warn": "yellow", "fail": "bold red"}
@@ -262,6 +262,39 @@ def check_models(name: str) -> Findings:
             yield Finding(name, Status.OK, f"{card.name}: the weights are those of its card")
 
 
+def check_assistant(name: str) -> Findings:
+    """What the assistant has beyond its rules: a model on this computer, a place for keys, search by meaning."""
+    from scenescope.models.catalogue import Catalogue
+    from scenescope.models.catalogue.offers import size_text
+    from scenescope.models.language.local.folders import local_models, offered_models
+    from scenescope.models.language.sentences import SentenceEmbedder
+    from scenescope.models.language.server.keys import key_store_problem
+
+    environment = Environment.read()
+    catalogue = Catalogue(environment.models_dir, environment.offline)
+    found = local_models(catalogue)
+    for folder in found:
+        yield Finding(name, Status.OK, f"{folder.title} can describe pictures on this computer")
+    if not found:
+        cures = (
+            f"'scenescope models get {card.name}' ({size_text(card.download_size_bytes)}, {card.licence})"
+            for card, _ in offered_models(catalogue)
+        )
+        text = "no model for descriptions on this computer; the built-in rules describe and answer without one"
+        yield Finding(name, Status.NOTE, text, f"{' or '.join(cures)} downloads one, after asking.")
+    problem = key_store_problem()
+    if problem:
+        text = f"keys of servers are kept until Scenescope ends, not in this computer's key store: {problem}"
+        yield Finding(name, Status.NOTE, text)
+    else:
+        yield Finding(name, Status.OK, "keys of servers are kept in this computer's key store")
+    problem = SentenceEmbedder().available()
+    if problem:
+        yield Finding(name, Status.NOTE, "what happened is searched by its words, not by meaning", problem)
+    else:
+        yield Finding(name, Status.OK, "what happened is searched by meaning, without a network connection")
+
+
 def check_folders(name: str) -> Findings:
     environment = Environment.read()
     for what, folder in (("settings", environment.config_dir), ("data", environment.data_dir)):
@@ -320,6 +353,7 @@ CHECKS: tuple[tuple[str, Callable[[str], Findings]], ...] = (
     ("ONNX Runtime", check_onnxruntime),
     ("Models", check_models),
     ("Video", check_video),
+    ("Assistant", check_assistant),
     ("Folders", check_folders),
     ("Extras", check_extras),
 )

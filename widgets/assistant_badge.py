@@ -12,8 +12,8 @@ from scenescope.widgets.theme import Colours, colours_of
 
 __all__ = ["RUNNING", "PrivacyBadge", "StateLine", "reach_sign"]
 
-RUNNING = (Phase.LOOKING, Phase.ANSWERING)
-BUSY = (*RUNNING, Phase.LOADING, Phase.DOWNLOADING)
+RUNNING = (Phase.LOADING, Phase.LOOKING, Phase.ANSWERING)
+BUSY = (*RUNNING, Phase.DOWNLOADING)
 PER_MILLE = 1000
 _PHASE_SIGNS = {
     Phase.OFF: "power",

@@ -33,6 +33,15 @@ class HistoryLine(QLineEdit):
             self._history = [*self._history, text][-MAX_HISTORY:]
         self._place = len(self._history)
 
+    def begin(self, before: str, example: str, after: str) -> None:
+        """Put in words with the example chosen, so that typing replaces it; what was there goes to the history."""
+        if draft := self.text().strip():
+            self.remember(draft)
+        self._place = len(self._history)
+        self._draft = ""
+        self.setText(f"{before}{example}{after}")
+        self.setSelection(len(before), len(example))
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Up and Down walk through the history; what was being typed waits at its end."""
         step = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}.get(Qt.Key(event.key()))
@@ -47,9 +56,11 @@ class HistoryLine(QLineEdit):
             self.setText(self._draft if place == len(self._history) else self._history[place])
 
     def focusInEvent(self, event: QFocusEvent) -> None:
-        """Keep the cursor where it was rather than select all."""
+        """Keep the cursor and what is chosen as they were rather than select all."""
+        chosen = self.hasSelectedText()
         super().focusInEvent(event)
-        self.deselect()
+        if not chosen:
+            self.deselect()
 
     def enter(self) -> None:
         """Give out what was typed and begin a new line."""

@@ -27,6 +27,7 @@ from scenescope.widgets.theme import colours_of
 
 __all__ = ["MessageView"]
 
+MOST_GROWING_CHARS = 1000
 CHECKED = "What this says was looked up by the app: objects, numbers and times"
 SIGNS = {MessageKind.WATCH: ("watch", "watch"), MessageKind.ERROR: ("error", "problem")}
 
@@ -121,7 +122,10 @@ class MessageView(QFrame):
         self._checked.setVisible(message.checked)
         if message.checked and not before.checked:
             self._checked.setPixmap(sign("check", colours.good, self))
-        text = "\n".join(filter(None, (message.text, message.hint)))
+        # To lay out all of a flood of words again with each new one would hold up the window.
+        grows = bool(message.doing) and len(message.text) > MOST_GROWING_CHARS
+        words = f"… {message.text[-MOST_GROWING_CHARS:]}" if grows else message.text
+        text = "\n".join(filter(None, (words, message.hint)))
         if breakable(text) != self.body.text():
             self.body.setText(breakable(text))
         self.body.setVisible(bool(text))
@@ -230,15 +234,14 @@ class MessageView(QFrame):
             row.addWidget(words, 1)
             column.addLayout(row)
             self.notes.append(words)
-        self._notes_box.setVisible(bool(notes))
-        self._column.insertWidget(self._column.indexOf(self.body) + 1, self._notes_box)
+        self._put_in(self._column.indexOf(self.body) + 1, self._notes_box, bool(notes))
 
     def _show_pictures(self) -> None:
         self._drop(self.strip)
         self.strip = PictureStrip(self.message.pictures, self._loader) if self.message.pictures else None
         if self.strip is not None:
             self.strip.chosen.connect(self.picture_clicked)
-            self._column.insertWidget(1, self.strip)
+            self._put_in(1, self.strip)
 
     def _show_evidence(self, evidence: tuple[Evidence, ...]) -> None:
         self._drop(self._chip_row)
@@ -252,9 +255,8 @@ class MessageView(QFrame):
             button.clicked.connect(lambda _=False, one=one: self.evidence_clicked.emit(one))
             flow.addWidget(button)
             self.chips.append(button)
-        self._chip_row.setVisible(bool(evidence))
         before_cards = self._column.count() - len(self.changes) - len(self.proposals)
-        self._column.insertWidget(before_cards, self._chip_row)
+        self._put_in(before_cards, self._chip_row, bool(evidence))
 
     def _show_cards(self, message: Message) -> None:
         for change in message.changes:
@@ -263,7 +265,7 @@ class MessageView(QFrame):
                 continue
             made = self.changes[change.change_id] = ChangeCard(change)
             made.undo_wanted.connect(self.undo_wanted)
-            self._column.addWidget(made)
+            self._put_in(self._column.count(), made)
         for proposal in message.proposals:
             if proposal.proposal_id in self.proposals:
                 self.proposals[proposal.proposal_id].show_proposal(proposal)
@@ -271,7 +273,7 @@ class MessageView(QFrame):
             card = self.proposals[proposal.proposal_id] = ProposalCard(proposal)
             card.accepted.connect(self.accepted)
             card.dismissed.connect(self.dismissed)
-            self._column.addWidget(card)
+            self._put_in(self._column.count(), card)
         for number in self.changes.keys() - {change.change_id for change in message.changes}:
             self._drop(self.changes.pop(number))
         for number in self.proposals.keys() - {proposal.proposal_id for proposal in message.proposals}:
@@ -281,6 +283,11 @@ class MessageView(QFrame):
     def undecided(self) -> bool:
         """A proposal waits for the user."""
         return any(one.state is ProposalState.OPEN for one in self.message.proposals)
+
+    def _put_in(self, place: int, part: QWidget, visible: bool = True) -> None:
+        """Shown once it has its place, not before: it would be a window of its own, and hidden when it is put in."""
+        self._column.insertWidget(place, part)
+        part.setVisible(visible)
 
     def _drop(self, part: QWidget | None) -> None:
         if part is not None:

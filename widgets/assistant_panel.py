@@ -11,7 +11,7 @@ from PySide6.QtGui import QAction, QHideEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 from typing_extensions import override
 
-from scenescope.models.language import Conversation, Evidence, Message, MessageKind, Phase, Picture
+from scenescope.models.language import Conversation, Evidence, Message, MessageKind, Phase, Picture, phrase_parts
 from scenescope.widgets.assistant_actions import PanelActions
 from scenescope.widgets.assistant_ask import MAX_QUESTION_CHARS, AskRow
 from scenescope.widgets.assistant_header import AssistantHeader
@@ -139,6 +139,12 @@ class AssistantPanel(QWidget):
         self._foot.line.remember(text.strip())
         self._conversation.ask(text.strip()[:MAX_QUESTION_CHARS])
         self._look()
+
+    def begin(self, phrase: str) -> None:
+        """Put a phrase with a gap, "track the [dog]", into the line for the user to fill and send."""
+        if self._conversation is not None:
+            self._focus_line()
+            self._foot.line.begin(*phrase_parts(phrase))
 
     # Building ----------------------------------------------------------------------------------------------------
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
-from PySide6.QtCore import QObject, Slot
-from PySide6.QtGui import QAction, QColor, QKeySequence
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtGui import QAction, QColor, QIcon, QKeySequence
 from PySide6.QtWidgets import QDialog, QWidget
 
+from scenescope.models.language import phrase_parts
 from scenescope.pipelines import Stage
 from scenescope.pipelines.registry import Registry
 from scenescope.widgets.actions import ActionSet
@@ -24,7 +25,20 @@ __all__ = ["HelpCommands"]
 
 
 class HelpCommands(QObject):
-    """Everything here is made from what the window already knows: actions, stages, presets, sources."""
+    """Everything here is made from what the window already knows: actions, stages, presets, sources.
+
+    Attributes:
+        recent: sources that were shown, as texts.
+        phrases: what can be said to the assistant, as in :class:`~scenescope.models.language.Tool`; empty while
+            nobody listens.
+
+    Signals:
+        asked: what the assistant is to be asked.
+        begun: a phrase with a gap, which the user is to fill.
+    """
+
+    asked = Signal(str)
+    begun = Signal(str)
 
     def __init__(
         self,
@@ -45,10 +59,11 @@ class HelpCommands(QObject):
         self._registry = registry
         self._window = window
         self.recent: list[str] = []
+        self.phrases: Sequence[str] = ()
 
     @Slot()
     def show_palette(self) -> None:
-        """Find and run any command, add any stage, load any preset, show any recent source."""
+        """Find and run any command, add any stage, load any preset, show any recent source, say anything."""
         items = [
             *self._action_items(),
             *self._preset_items("Preset: "),
@@ -61,8 +76,12 @@ class HelpCommands(QObject):
                 PaletteItem(f"Open {text}", partial(self._sources.open_listed, text), "Recent sources")
                 for text in self.recent
             ),
+            *(self._phrase_item(phrase) for phrase in self.phrases),
         ]
-        Palette(items, "Type a command", self._window).popup()
+        if self.phrases:
+            Palette(items, "Type a command or a question", self._window, self._question_item).popup()
+        else:
+            Palette(items, "Type a command", self._window).popup()
 
     @Slot()
     def choose_preset(self) -> None:
@@ -92,7 +111,7 @@ class HelpCommands(QObject):
         return items
 
     def _preset_items(self, prefix: str) -> list[PaletteItem]:
-        sign = icon("presets", QColor(colours_of(self._window).muted))
+        sign = self._sign("presets")
         return [
             PaletteItem(
                 f"{prefix}{preset.title}",
@@ -104,6 +123,26 @@ class HelpCommands(QObject):
             )
             for preset in self._files.presets()
         ]
+
+    def _phrase_item(self, phrase: str) -> PaletteItem:
+        before, example, after = phrase_parts(phrase)
+        whole = f"{before}{example}{after}"
+        return PaletteItem(
+            f"{before[:1].upper()}{before[1:]}{'…' if example else ''}{after}",
+            partial(self.begun.emit, phrase) if example else partial(self.asked.emit, whole),
+            "Say to the assistant",
+            f"for example {example}" if example else "",
+            icon=self._sign("chat"),
+            keywords=whole,
+            yields=True,
+        )
+
+    def _question_item(self, text: str) -> PaletteItem:
+        ask = partial(self.asked.emit, text)
+        return PaletteItem(f"Ask the assistant: {text}", ask, icon=self._sign("chat"))
+
+    def _sign(self, name: str) -> QIcon:
+        return icon(name, QColor(colours_of(self._window).muted))
 
     @staticmethod
     def _run(dialog: QDialog) -> None:

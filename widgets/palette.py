@@ -30,6 +30,8 @@ __all__ = ["Palette", "PaletteItem", "fuzzy_score"]
 ITEM_ROLE = Qt.ItemDataRole.UserRole + 1
 WIDTH = 560
 MOST_VISIBLE = 11
+# More than words at the very beginning count above the same words further on.
+YIELDED_SCORE = 3.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class PaletteItem:
     """Something that can be chosen.
 
     ``run`` is called after the palette has closed. An item with a ``problem`` is shown with it and cannot be chosen.
+    An item that ``yields`` goes after others that match about as well.
     """
 
     title: str
@@ -48,6 +51,7 @@ class PaletteItem:
     problem: str = ""
     keywords: str = ""
     preview: Preview | None = None
+    yields: bool = False
 
 
 def fuzzy_score(query: str, text: str) -> float | None:
@@ -194,14 +198,28 @@ class _Delegate(QStyledItemDelegate):
 
 
 class Palette(QDialog):
-    """A line to type in and a list below it, worked by the keyboard alone or by mouse."""
+    """A line to type in and a list below it, worked by the keyboard alone or by mouse.
 
-    def __init__(self, items: Sequence[PaletteItem], prompt: str, parent: QWidget) -> None:
+    Args:
+        items: what can be chosen.
+        prompt: says what to type.
+        parent: the palette is over its window.
+        otherwise: makes the last item, whatever was typed.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[PaletteItem],
+        prompt: str,
+        parent: QWidget,
+        otherwise: Callable[[str], PaletteItem] | None = None,
+    ) -> None:
         super().__init__(parent, Qt.WindowType.Popup)
         self._over = parent
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setAccessibleName(prompt)
         self._all = list(items)
+        self._otherwise = otherwise
         self._model = _Model(self)
         self.line = QLineEdit()
         self.line.setPlaceholderText(prompt)
@@ -263,8 +281,11 @@ class Palette(QDialog):
                 if best is None and item.keywords and query.lower() in item.keywords.lower():
                     best = 0.0
                 if best is not None:
+                    best -= YIELDED_SCORE * item.yields
                     ranked.append((bool(item.problem), -best, order, item))
             items = [item for *_, item in sorted(ranked, key=lambda one: one[:3])]
+            if self._otherwise is not None:
+                items.append(self._otherwise(query))
         else:
             items = self._all
         self._model.show(items, grouped=not query)

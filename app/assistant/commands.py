@@ -99,6 +99,8 @@ class AssistantCommands(QObject):
         panel.watches_requested.connect(self.watches)
         panel.history_requested.connect(self.history)
         panel.egress_requested.connect(self.egress)
+        window.help.asked.connect(self.ask)
+        window.help.begun.connect(self.begin)
         window.bridge.stats_changed.connect(self._take_stats)
         window.models.changed.connect(self._read_folders)
         assistant.keep_history(bool(window.settings.get(HISTORY, True)))
@@ -109,6 +111,20 @@ class AssistantCommands(QObject):
         """End what is under way."""
         self._closed.set()
         self._jobs.close()
+
+    # Asking ------------------------------------------------------------------------------------------------------
+
+    @Slot(str)
+    def ask(self, text: str) -> None:
+        """Ask the assistant, where the answer is seen."""
+        self._window.layout_keeper.show_dock("assistant", True)
+        self._panel.ask(text)
+
+    @Slot(str)
+    def begin(self, phrase: str) -> None:
+        """Let the user fill the gap of a phrase."""
+        self._window.layout_keeper.show_dock("assistant", True)
+        self._panel.begin(phrase)
 
     # Who ---------------------------------------------------------------------------------------------------------
 

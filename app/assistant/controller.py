@@ -17,6 +17,7 @@ from scenescope.app.assistant.parts import Parts
 from scenescope.app.assistant.rules import RulesProvider
 from scenescope.app.assistant.turn import YOU, Turn
 from scenescope.app.assistant.watching import Watching
+from scenescope.app.assistant.words import vocabulary
 from scenescope.models import AssistantError, ScenescopeError
 from scenescope.models.language import (
     Change,
@@ -54,7 +55,7 @@ class Assistant:
         self, parts: Parts, *, describer: LanguageModel | None = None, answerer: LanguageModel | None = None
     ) -> None:
         self._parts = parts
-        self._rules = RulesProvider(parts.facts, parts.knowledge)
+        self._rules = RulesProvider(parts.facts, parts.knowledge, orders=parts.orders is not None)
         self._ledger = Ledger(parts.log.talk.add_action if parts.log is not None else lambda record: None)
         self._book = MessageBook()
         self._jobs = Jobs("assistant")
@@ -237,8 +238,12 @@ class Assistant:
         return self._jobs.wait(timeout_s)
 
     def examples(self) -> tuple[str, ...]:
-        """Questions and orders that can be understood now."""
-        return self._rules.examples(self._parts.observer.state)
+        """Questions that can be answered now, and an order if orders are carried out."""
+        scene = self._parts.observer.state
+        questions = self._rules.examples(scene)
+        if self._parts.orders is None or not scene.known_labels:
+            return questions
+        return (*questions[:3], f"Tell me when {vocabulary().one(scene.known_labels[0])} appears")
 
     # Changes and proposals ---------------------------------------------------------------------------------------
 

@@ -64,7 +64,8 @@ class Describing:
         self._described: SceneState | None = None
         self._described_at_s = -float("inf")
         self._running: LanguageModel | None = None
-        self._cancelled = False
+        self._stops = 0
+        self._resume = False
         self._problem = ""
         self._unsubscribe = parts.observer.subscribe(self._on_frame)
 
@@ -73,10 +74,11 @@ class Describing:
         self._unsubscribe()
         self.stop()
 
-    def stop(self) -> None:
-        """End a description that is under way."""
+    def stop(self, *, resume: bool = False) -> None:
+        """End a description that is under way or waits; ``resume`` when the scene is to be described later instead."""
         with self._lock:
-            running, self._cancelled = self._running, True
+            running, self._resume = self._running, resume
+            self._stops += 1
         if running is not None:
             running.cancel()
 
@@ -84,7 +86,8 @@ class Describing:
         """Describe the scene, changed or not."""
         if self._parts.sampler is not None:
             self._parts.sampler.looked(Reason.ASKED)
-        self._jobs.add(lambda: self._describe(self.model, asked=True))
+        stops = self._stops
+        self._jobs.add(lambda: self._describe(self.model, stops, asked=True))
 
     # When --------------------------------------------------------------------------------------------------------
 
@@ -106,8 +109,8 @@ class Describing:
         reason = sampler.due()
         if reason is Reason.CHANGE:
             sampler.looked(reason)
-            model = self.model
-            self._jobs.add(lambda: self._describe(model, asked=False))
+            model, stops = self.model, self._stops
+            self._jobs.add(lambda: self._describe(model, stops, asked=False))
 
     def _describe_change(self, ended: bool) -> None:
         observer, now_s = self._parts.observer, self._parts.clock()
@@ -140,17 +143,25 @@ class Describing:
         if text:
             self._book.post(replace(self._message(self._rules, text, scene), evidence=done.evidence, checked=True))
 
-    def _describe(self, model: LanguageModel, asked: bool) -> None:
-        """Have a model look and describe; by rule where there is nothing to see or it cannot."""
+    def _describe(self, model: LanguageModel, stops: int, asked: bool) -> None:
+        """Have a model look and describe; by rule where there is nothing to see or it cannot.
+
+        Args:
+            model: who is to look.
+            stops: how often descriptions had been stopped when this one was wished.
+            asked: the user wished it.
+        """
         scene = self._parts.observer.state
         if model is self._rules or (not asked and empty_scene_said(scene) is not None):
             self._by_rule(scene, None if asked else self._described)
             return
         with self._lock:
-            self._running, self._cancelled = model, False
+            self._running = model
         began_s = self._parts.clock()
+        # Whoever asked for it sees at once that something is done.
+        shown = self._put(replace(self._message(model, "", scene), doing="Looking")) if asked else None
         try:
-            failed = self._looked(model, scene, asked)
+            failed = self._looked(model, scene, shown, stops)
         except ScenescopeError as error:
             failed = Failed(error.user_message, error.hint)
         except Exception as error:
@@ -166,36 +177,49 @@ class Describing:
                 self._parts.sampler.captioned(seconds)
         if failed is None:
             self._problem = ""
+        elif shown is not None:
+            # What was said before it failed stays.
+            self._book.change(shown.message_id, lambda message: message if message.text else _error(message, failed))
         elif not failed.cancelled:
-            if asked or failed.message != self._problem:
+            if failed.message != self._problem:
                 self._problem = failed.message
-                told = self._message(model, failed.message, scene)
-                self._book.post(replace(told, kind=MessageKind.ERROR, hint=failed.hint))
+                self._book.post(_error(self._message(model, "", scene), failed))
             self._by_rule(scene, self._described)
 
-    def _looked(self, model: LanguageModel, scene: SceneState, asked: bool) -> Failed | None:
-        pictures = pictures_for(self._parts, model, "description", LOOK_BACK_S, may_ask=asked)
+    def _looked(
+        self, model: LanguageModel, scene: SceneState, shown: Message | None, stops: int
+    ) -> Failed | None:
+        pictures = pictures_for(self._parts, model, "description", LOOK_BACK_S, may_ask=shown is not None)
         request = Request(Role.DESCRIBE, scene, scene_before=self._described, pictures=pictures)
-        shown: Message | None = None
-        for event in model.respond(request):
-            if self._cancelled:
-                model.cancel()
-            match event:
-                case TextDelta(delta):
-                    grown = shown or self._message(model, "", scene)
-                    grown = replace(grown, text=grown.text + delta, pictures=pictures, doing=UNCHECKED)
-                    shown = self._put(grown)
-                case Failed() as failed:
-                    if shown is not None:
-                        self._put(replace(shown, doing="", notes=(failed.message, "What was said is not whole.")))
-                    return failed
-                case Done(description=description):
-                    if shown is not None and shown.text.strip():
+        failed = Failed(f"{model.label} broke off without an answer.", "Look again.")
+        try:
+            for event in model.respond(request):
+                if self._cancelled:
+                    model.cancel()
+                match event:
+                    case TextDelta(delta):
+                        grown = shown or self._message(model, "", scene)
+                        shown = self._put(replace(grown, text=grown.text + delta, pictures=pictures, doing=UNCHECKED))
+                    case Failed():
+                        failed = event
+                        break
+                    case Done(description=description) if shown is not None and shown.text.strip():
                         self._described = scene
                         self._finish(shown, scene, description)
                         return None
-                    return Failed(f"{model.label} said nothing.", "Choose another model.")
-        return Failed(f"{model.label} broke off without an answer.", "Look again.")
+                    case Done():
+                        failed = Failed(f"{model.label} said nothing.", "Choose another model.")
+                        break
+        except Exception:
+            self._break_off(shown, f"{model.label} failed.")
+            raise
+        self._break_off(shown, failed.message)
+        return failed
+
+    def _break_off(self, shown: Message | None, why: str) -> None:
+        """What was said so far stays, marked as what it is."""
+        if shown is not None and shown.text:
+            self._put(replace(shown, doing="", notes=(why, "What was said is not whole.")))
 
     def _finish(self, shown: Message, scene: SceneState, description: Description | None) -> None:
         knowledge = self._parts.knowledge
@@ -234,3 +258,7 @@ class Describing:
             self._book.put(message)
             return message
         return self._book.post(message)
+
+
+def _error(message: Message, failed: Failed) -> Message:
+    return replace(message, kind=MessageKind.ERROR, text=failed.message, hint=failed.hint, doing="")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 
 from scenescope.app.assistant.commands import AssistantCommands
 from scenescope.app.assistant.controller import Assistant
@@ -110,6 +110,8 @@ class Office:
             window, panel, self.assistant, Providers(settings, environment.data_dir / "servers.json"),
             self.outgoing, self.watches, self.sampler, log,
         )  # fmt: skip
+        tools = toolbox(desk, self.knowledge).values()
+        window.help.phrases = tuple(phrase for tool in tools for phrase in tool.phrases)
         if self.watches.notice:
             window.notices.warn(self.watches.notice, "")
 
@@ -132,7 +134,7 @@ class Office:
         spec = engine.spec
         return OrderContext(
             spec=spec,
-            kinds=_kinds(),
+            kinds=_kinds(tuple(STAGES.names())),
             zones=zones_of(spec),
             known_labels=scene.known_labels or _bundled_labels(),
             track_ids=tuple(track.track_id for track in scene.tracks if track.track_id is not None),
@@ -167,6 +169,7 @@ def _bundled_labels() -> tuple[str, ...]:
     return current().card(BUNDLED_DETECTOR).labels
 
 
-@cache
-def _kinds() -> dict[str, KindWords]:
+@lru_cache(maxsize=1)
+def _kinds(names: tuple[str, ...]) -> dict[str, KindWords]:
+    """What the stages are called; looked up anew when one was added or taken away."""
     return kinds_of(STAGES)

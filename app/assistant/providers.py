@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from scenescope.models import AssistantError, ModelMissing, ScenescopeError
@@ -91,6 +93,9 @@ class Providers:
         found = self._memory.get(endpoint) or self.test(endpoint, Probe(endpoint))
         model = ServerModel(endpoint, found)
         model.look_up()
+        # It takes a second, which is better spent now than at the first question.
+        with suppress(ImportError):
+            import_module("pydantic_ai.models.openai")
         return model
 
     def test(self, endpoint: Endpoint, probe: Probe) -> Capabilities:

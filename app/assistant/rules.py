@@ -31,7 +31,15 @@ HELP = (
     "crossed a line, entered or left a zone, how often, when and for how long. I also know which stages run and "
     "whether the source is live."
 )
+ORDERS = (
+    " And I carry out orders, as long as I understand them whole: add, set, switch, move and remove stages, track "
+    "something, blur faces, play and go to a time; each change is shown, and Undo takes it back. With 'tell me when a "
+    "dog appears' I watch for something."
+)
 NOT_UNDERSTOOD = "I did not understand that. I answer a few kinds of questions by fixed rules; these come nearest."
+NEITHER_UNDERSTOOD = (
+    "I did not understand that. I know some kinds of questions and orders by fixed rules; these come nearest."
+)
 MAX_QUOTED_CHARS = 40
 MAX_NOUN_WORDS = 3
 MAX_NAMES = 6
@@ -88,6 +96,8 @@ class RulesProvider:
         knowledge: what happened before; without it only the scene is known. Answers wait for the log, so they are not
             made on the window's thread.
         words: the vocabulary; the built-in one by default.
+        orders: somebody carries out the orders that :func:`~scenescope.app.assistant.orders.parse_order` understands;
+            what is asked here about orders is answered accordingly.
     """
 
     label = LABEL
@@ -100,8 +110,10 @@ class RulesProvider:
         facts: Callable[[], Facts] = Facts,
         knowledge: Knowledge | None = None,
         words: Vocabulary | None = None,
+        orders: bool = False,
     ) -> None:
         self._facts = facts
+        self._orders = orders
         self._knowledge = knowledge
         self._told_id = 0
         self._words = words or vocabulary()
@@ -153,6 +165,10 @@ class RulesProvider:
         query = self._parsed(question, scene, None)
         return query is not None and query == Query(Intent.LIST)
 
+    def is_order(self, question: str) -> bool:
+        """Whether words begin like an order, understood or not."""
+        return bool(order_of(question, self._words))
+
     def answer(self, question: str, scene: SceneState) -> Answer:
         """The answer to one question. Waits for what has happened to be in the log, for 2 s at most."""
         try:
@@ -166,7 +182,8 @@ class RulesProvider:
             return self._order(question, scene) or self._not_understood(question, scene, names)
         match query.intent:
             case Intent.HELP:
-                return Answer(HELP, suggestions=self._suggester.examples(scene, names))
+                text = f"{HELP}{ORDERS}" if self._orders else HELP
+                return Answer(text, suggestions=self._suggester.examples(scene, names))
             case Intent.STAGES:
                 return self._stages()
             case Intent.LIVE:
@@ -272,11 +289,13 @@ class RulesProvider:
             return None
         entries = self._suggester.menu_entries(question, verb, self._facts().menu)
         where = f"In the menus: {'; '.join(entries)}." if entries else "Look in the menus, or press Ctrl+K and type it."
-        text = f"That is an order ('{verb}'), and I only answer questions: I have changed nothing. {where}"
+        why = "I do not understand it whole" if self._orders else "I only answer questions"
+        text = f"That is an order ('{verb}'), and {why}: I have changed nothing. {where}"
         return Answer(text, suggestions=self._suggester.nearest(question, scene))
 
     def _not_understood(self, question: str, scene: SceneState, names: SessionNames | None) -> Answer:
-        return Answer(NOT_UNDERSTOOD, suggestions=self._suggester.nearest(question, scene, names))
+        text = NEITHER_UNDERSTOOD if self._orders else NOT_UNDERSTOOD
+        return Answer(text, suggestions=self._suggester.nearest(question, scene, names))
 
     def _unknown_place(self, question: str, query: Query, scene: SceneState, names: SessionNames | None) -> Answer:
         """There is no zone, line or direction of that name: which there are, and the question about those."""

@@ -13,7 +13,8 @@ from scenescope.app.assistant.gate import TurnGate
 from scenescope.app.assistant.ledger import Ledger
 from scenescope.app.assistant.looking import evidence_of_pictures, look_events, look_result, pictures_for
 from scenescope.app.assistant.message_book import MessageBook
-from scenescope.app.assistant.orders import Order, Unclear, parse_order
+from scenescope.app.assistant.nearest import Near
+from scenescope.app.assistant.orders import Order, OrderContext, Unclear, parse_order
 from scenescope.app.assistant.parts import Parts
 from scenescope.app.assistant.rules import RulesProvider
 from scenescope.app.assistant.tools.registry import Toolbox
@@ -104,13 +105,15 @@ class Turn:
         try:
             if self._rules.understands(question, scene) and not self._is_for_eyes(question, scene):
                 return self._by(self._rules, Request(Role.ANSWER, scene, question), checked=True)
-            order = parse_order(question, self._parts.orders()) if self._parts.orders is not None else None
-            if isinstance(order, Unclear):
-                return self._put(replace(self._message(order.says), suggestions=order.suggestions))
+            context = self._parts.orders() if self._parts.orders is not None else None
+            order = parse_order(question, context) if context is not None else None
+            if isinstance(order, Unclear) and context is not None:
+                suggestions = order.suggestions or self._near(question, scene, context).suggestions
+                return self._put(replace(self._message(order.says), suggestions=suggestions))
             if isinstance(order, Order):
                 return self._ordered(order, undo)
             if self._model is self._rules:
-                return self._not_understood(question, scene)
+                return self._not_understood(question, scene, context)
             if self._is_for_eyes(question, scene) or Role.ANSWER not in self._model.roles:
                 return self._by_looking(question, scene)
             return self._with_tools(question, scene)
@@ -140,13 +143,17 @@ class Turn:
         message = replace(self._message(" ".join(filter(None, said)) or order.says), checked=True)
         return self._put(self._with_gate(message, gate))
 
-    def _not_understood(self, question: str, scene: SceneState) -> Message:
+    def _near(self, question: str, scene: SceneState, context: OrderContext) -> Near:
+        return self._parts.nearest().to(question, context, self._rules.examples(scene))
+
+    def _not_understood(self, question: str, scene: SceneState, context: OrderContext | None) -> Message:
         """What the rules say to it, and the nearest things that can be asked and ordered."""
         answer = self._rules.answer(question, scene)
         suggestions = answer.suggestions
-        if self._parts.orders is not None:
-            near = self._parts.nearest().to(question, self._parts.orders(), self._rules.examples(scene))
-            suggestions = tuple(dict.fromkeys((*near.suggestions, *suggestions) if near.found else suggestions))
+        if context is not None:
+            near = self._near(question, scene, context)
+            if near.found or self._rules.is_order(question):
+                suggestions = tuple(dict.fromkeys((*near.suggestions, *suggestions)))
         message = self._message(answer.text)
         return self._put(replace(message, evidence=answer.evidence, suggestions=suggestions[:MAX_SUGGESTIONS]))
 

@@ -38,6 +38,7 @@ from scenescope.models.language.tools import (
     ToolResult,
     ToolSpec,
     Undo,
+    phrase_parts,
 )
 
 __all__ = [
@@ -74,4 +75,5 @@ __all__ = [
     "Undo",
     "Usage",
     "media_time",
+    "phrase_parts",
 ]

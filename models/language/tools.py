@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from scenescope.models.language.base import Evidence
 
-__all__ = ["Args", "Risk", "Tool", "ToolResult", "ToolSpec", "Undo"]
+__all__ = ["Args", "Risk", "Tool", "ToolResult", "ToolSpec", "Undo", "phrase_parts"]
 
 Args = TypeVar("Args", bound="BaseModel")
 Undo = Callable[[], None]
@@ -68,7 +68,8 @@ class Tool(Generic[Args]):
         risk_of: the risk of this very call, where arguments raise it (switching a privacy stage off).
         inverse: called before ``run`` with the same arguments; gives what undoes the call, None if it would change
             nothing. A tool that is automatic with undo has one.
-        phrases: ways to say it, which the rules understand: "blur faces". For the palette and for suggestions.
+        phrases: ways to say it, which the rules understand: "blur faces". What is to be said in place of an example
+            is in brackets: "track the [dog]". For the palette.
     """
 
     name: str
@@ -89,3 +90,10 @@ class Tool(Generic[Args]):
     def spec(self) -> ToolSpec:
         """What a provider is told."""
         return ToolSpec(self.name, self.description, self.args.model_json_schema(), self.risk)
+
+
+def phrase_parts(phrase: str) -> tuple[str, str, str]:
+    """The words of a tool's phrase before its gap, the example that fills the gap, and the words after it."""
+    before, _, rest = phrase.partition("[")
+    example, _, after = rest.partition("]")
+    return before, example, after

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from scenescope.app import doctor, environment
 from scenescope.app.cli import app
 from scenescope.app.doctor import Finding, Status
+from scenescope.models.language.local.folders import ModelFolder
 
 Check = Callable[[str], object]
 
@@ -166,6 +167,27 @@ def test_extras_are_told_with_the_line_that_installs_them(monkeypatch):
     assert found["ocr"].status is Status.NOTE
     assert "scenescope[ocr]" in found["ocr"].cure
     assert found["torch"].status is Status.OK
+
+
+def test_what_the_assistant_lacks_comes_with_its_cure(monkeypatch):
+    monkeypatch.setattr("scenescope.models.language.server.keys.key_store_problem", lambda: "there is none")
+    monkeypatch.setattr("scenescope.models.language.sentences.PACKAGE", "no_such_package")
+    model, keys, search = findings(doctor.check_assistant)
+    assert {finding.status for finding in (model, keys, search)} == {Status.NOTE}
+    assert not any(finding.blocks for finding in (model, keys, search))
+    assert "no model for descriptions" in model.text
+    assert "'scenescope models get SmolVLM-256M-Instruct' (517 MB, Apache-2.0)" in model.cure
+    assert "there is none" in keys.text
+    assert "scenescope[search]" in search.cure
+
+
+def test_what_the_assistant_has_is_told(monkeypatch):
+    folder = ModelFolder(Path("x"), "SmolVLM-256M", "Apache-2.0", 1, 1)
+    monkeypatch.setattr("scenescope.models.language.local.folders.local_models", lambda catalogue: [folder])
+    monkeypatch.setattr("scenescope.models.language.server.keys.key_store_problem", lambda: "")
+    found = findings(doctor.check_assistant)
+    assert {finding.status for finding in found} == {Status.OK}
+    assert "SmolVLM-256M" in found[0].text
 
 
 def test_no_h264_encoder_is_a_warning(monkeypatch):

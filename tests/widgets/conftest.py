@@ -17,6 +17,10 @@ from scenescope.pipelines.engine import Engine
 from scenescope.pipelines.fakes import FakeSource, fake_registry
 from scenescope.pipelines.log.store import EventLog
 from scenescope.pipelines.registry import Registry
+from scenescope.widgets import assistant_ask, assistant_diff
+from scenescope.widgets.assistant_fakes import FakeConversation
+from scenescope.widgets.assistant_message import MessageView
+from scenescope.widgets.assistant_panel import AssistantPanel
 from scenescope.widgets.main_window import MainWindow
 from scenescope.widgets.settings import MemorySettings
 
@@ -119,3 +123,44 @@ def playing(window: MainWindow, qtbot: Any, settle: Callable[[MainWindow, Any], 
     qtbot.waitUntil(lambda: window.playback.phase == "paused", timeout=5_000)
     settle(window, qtbot)
     return window
+
+
+# The assistant ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def talk() -> FakeConversation:
+    """A conversation that echoes."""
+    return FakeConversation()
+
+
+@pytest.fixture
+def panel(qtbot: Any, talk: FakeConversation) -> AssistantPanel:
+    """The assistant's panel over it, shown and active."""
+    panel = AssistantPanel(talk)
+    qtbot.addWidget(panel)
+    panel.resize(360, 500)
+    with qtbot.waitActive(panel):
+        panel.show()
+        panel.activateWindow()
+    return panel
+
+
+@pytest.fixture
+def last(panel: AssistantPanel) -> Callable[[], MessageView]:
+    """Gives the view of the newest message, as it is now."""
+
+    def newest() -> MessageView:
+        panel._show_waiting()
+        return panel._list.views[-1]
+
+    return newest
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """A clock that stands still until ``later["s"]`` is changed."""
+    clock = {"s": 100.0}
+    for module in (assistant_diff, assistant_ask):
+        monkeypatch.setattr(module, "monotonic", lambda: clock["s"])
+    return clock

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import Qt
@@ -17,21 +18,6 @@ from scenescope.widgets.assistant_panel import MAX_MESSAGES, SHOWN_AT_ONCE, UPDA
 from scenescope.widgets.assistant_parts import ZERO_WIDTH_SPACE
 
 HOSTILE = "<b>a & b</b> <img src='http://example.org/x.png'> <a href='http://example.org'>click</a> & [x](y)"
-
-
-@pytest.fixture
-def talk() -> FakeConversation:
-    return FakeConversation()
-
-
-@pytest.fixture
-def panel(qtbot, talk) -> AssistantPanel:
-    panel = AssistantPanel(talk)
-    qtbot.addWidget(panel)
-    panel.resize(360, 500)
-    panel.show()
-    qtbot.waitExposed(panel)
-    return panel
 
 
 def texts(panel: AssistantPanel) -> list[str]:
@@ -60,6 +46,18 @@ def test_nothing_is_not_asked(qtbot, panel, talk, text):
     qtbot.keyClick(panel._foot.line, Qt.Key.Key_Return)
     panel.ask(text)
     assert not talk.kept
+
+
+def test_a_message_that_grows_has_room_for_what_was_added(qtbot, panel):
+    message = Message(1, MessageKind.ANSWER, "a model", "Two", 0.0, doing="Not checked yet")
+    whole = replace(message, doing="", evidence=(Evidence(1, 2.0, 3),), notes=("The detector counts otherwise.",))
+    for state in (message, whole):
+        panel._receive(state)
+        qtbot.waitUntil(lambda state=state: bool(panel._list.views) and panel._list.views[0].message == state)
+    view = panel._list.views[0]
+    assert view.height() == view.heightForWidth(view.width())
+    assert view.notes[0].isVisible()
+    assert view.notes[0].height() >= view.notes[0].heightForWidth(view.notes[0].width())
 
 
 def test_hostile_words_are_shown_as_they_are(qtbot, panel, talk):

@@ -169,18 +169,18 @@ def act_tools(host: Host, knowledge: Knowledge) -> list[AppTool[Any]]:
     return [
         planned_tool(
             "seek", "Go to another place of a film: a time, so far from here, or where something happens.",
-            Seek, reversible, seek, ("go to 1:20", "go back 10 seconds", "jump to when the car appears"),
+            Seek, reversible, seek, ("go to [1:20]", "go back [10 seconds]", "jump to when the [car] appears"),
         ),
         planned_tool("play_pause", "Play on, or hold the picture.", PlayPause, reversible, play, ("pause", "play")),
         planned_tool(
-            "select_track", "Choose an object by its number.", SelectTrack, reversible, select, ("select object 7",)
+            "select_track", "Choose an object by its number.", SelectTrack, reversible, select, ("select object [7]",)
         ),
         planned_tool(
             "highlight", "Draw the objects of some classes stronger than others; of none to end that.",
-            Highlight, reversible, highlight, ("highlight people", "highlight nothing"),
+            Highlight, reversible, highlight, ("highlight [people]", "highlight nothing"),
         ),
         planned_tool(
-            "show_panel", "Show a panel of the window.", ShowPanel, reversible, show, ("show the events",)
+            "show_panel", "Show a panel of the window.", ShowPanel, reversible, show, ("show the [events]",)
         ),
     ]  # fmt: skip
 

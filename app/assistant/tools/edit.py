@@ -172,28 +172,28 @@ def edit_tools(host: Host, known_labels: Callable[[], tuple[str, ...]]) -> list[
     return [
         planned_tool(
             "set_stage_enabled", "Switch a stage of the pipeline on or off.", SetStageEnabled, automatic, set_enabled,
-            ("switch off the tracker", "turn the detector on"),
+            ("switch off the [tracker]", "turn the [detector] on"),
         ),
         planned_tool(
             "set_stage_param", "Set one parameter of a stage, such as the confidence of the detector.",
-            SetStageParam, automatic, set_param, ("set the confidence of the detector to 0.5",),
+            SetStageParam, automatic, set_param, ("set the confidence of the detector to [0.5]",),
         ),
         planned_tool(
             "add_stage",
             f"Add a stage to the pipeline, at the end unless told otherwise. Kinds: {', '.join(registry.names())}.",
-            AddStage, automatic, add, ("add edge detection after the detector", "add a Gaussian blur"),
+            AddStage, automatic, add, ("add [edge detection] after the detector", "add a [Gaussian blur]"),
         ),
         planned_tool(
             "remove_stage", "Remove a stage from the pipeline.", RemoveStage, automatic, remove,
-            ("remove the edge detection",),
+            ("remove the [edge detection]",),
         ),
         planned_tool(
             "move_stage", "Move a stage to another place of the pipeline.", MoveStage, automatic, move,
-            ("move the blur to the front", "move the tracker after the detector"),
+            ("move the [blur] to the front", "move the [tracker] after the detector"),
         ),
         planned_tool(
             "track_class", "Find and follow only objects of these classes; adds a detector and a tracker if needed.",
-            TrackClass, automatic, track, ("track the dog", "follow people and cars"),
+            TrackClass, automatic, track, ("track the [dog]", "follow [people and cars]"),
         ),
         planned_tool(
             "blur_faces", "Hide faces in the picture, or show them again.", BlurFaces, automatic, blur,

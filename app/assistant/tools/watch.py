@@ -73,7 +73,7 @@ def watch_tools(host: Host) -> list[AppTool[Any]]:
     return [
         planned_tool(
             "add_watch", "Tell the user from now on when something happens.", AddWatch, automatic, add,
-            ("tell me when a truck enters zone A", "tell me when the dog leaves"),
+            ("tell me when a [truck enters zone A]", "tell me when the [dog] leaves"),
         ),
         planned_tool("remove_watch", "Remove a watch.", RemoveWatch, automatic, remove, ("remove the watch",)),
         planned_tool("set_watch", "Switch a watch on or off.", SetWatch, automatic, switch, ("switch off the watch",)),

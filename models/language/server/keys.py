@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import threading
 
-__all__ = ["SERVICE", "KeyStore"]
+__all__ = ["SERVICE", "KeyStore", "key_store_problem"]
 
 SERVICE = "scenescope"
+_NOT_INSTALLED = "the library for it is not installed: pip install 'scenescope[assistant]'"
+_NONE = "there is none"
+
+
+def key_store_problem() -> str:
+    """Why keys cannot be kept in the key store of the operating system; empty when they can. Opens nothing."""
+    try:
+        import keyring
+        from keyring.backends.fail import Keyring as NoKeyring
+    except ImportError:
+        return _NOT_INSTALLED
+    return _NONE if isinstance(keyring.get_keyring(), NoKeyring) else ""
 
 
 class KeyStore:
@@ -57,11 +69,11 @@ class KeyStore:
 
             keyring.set_password(SERVICE, base_url, key)
         except ImportError:
-            problem = "the library for it is not installed: pip install 'scenescope[assistant]'"
+            problem = _NOT_INSTALLED
         except Exception as error:  # see get
             problem = f"it does not take it ({type(error).__name__})"
             if type(error).__name__ == "NoKeyringError":
-                problem = "there is none"
+                problem = _NONE
         with self._lock:
             self._session.pop(base_url, None)
             if problem:

@@ -29,7 +29,7 @@ def make_talk(qapp: QApplication, tmp_path_factory: pytest.TempPathFactory) -> I
         folder = tmp_path_factory.mktemp("desktop")
         environment = environment or Environment(folder / "config", folder / "data")
         made.append(Desktop(spec, MemorySettings(), environment))
-        talk = Talk(made[-1])
+        talk = Talk(made[-1], environment)
         talk.window.resize(1400, 900)
         talk.window.show()
         talk.window.activateWindow()

@@ -7,7 +7,9 @@ import itertools
 import pytest
 
 from scenescope.app.assistant import MAX_MESSAGES, Assistant, Parts, facts_of
-from scenescope.app.assistant.rules import HELP, LABEL, RulesProvider
+from scenescope.app.assistant.orders import Order, parse_order
+from scenescope.app.assistant.orders_fakes import film_context
+from scenescope.app.assistant.rules import HELP, LABEL, ORDERS, RulesProvider
 from scenescope.app.assistant.scene_fakes import ACTORS, RATE_HZ, Play
 from scenescope.models import AssistantError
 from scenescope.models.language import (
@@ -228,6 +230,34 @@ class TestConversation:
         assert request.role is Role.ANSWER
         assert request.asked_before == ("how many?",)
         assert '"person":2' in request.scene.to_json()
+
+    def test_with_orders_help_names_them_and_an_order_that_is_not_understood_leads_to_others(self):
+        assistant = Assistant(Parts(SceneObserver(), orders=film_context))
+        assert assistant.answer("help").text == HELP + ORDERS
+        for order, said in (
+            ("blur every second hat", "The detector does not know 'every second hat'."),
+            ("notify my mother", "I do not understand it whole: I have changed nothing."),
+        ):
+            answer = assistant.answer(order)
+            assert said in answer.text
+            assert any(isinstance(parse_order(one, film_context()), Order) for one in answer.suggestions), answer
+        assert "questions and orders" in assistant.answer("colourless green ideas").text
+
+    def test_one_of_the_examples_is_an_order_that_fits_the_scene(self):
+        stage = Play(*ACTORS)
+        assistant = Assistant(Parts(stage.observer, orders=film_context))
+        before = assistant.examples()
+        stage.play(100)
+        assert assistant.examples()[-1] == "Tell me when a person appears"
+        orders = [isinstance(parse_order(one, film_context()), Order) for one in (*before, *assistant.examples())]
+        assert orders == [False] * (len(orders) - 1) + [True]
+
+    def test_without_orders_none_is_promised(self):
+        assistant = Assistant(Parts(SceneObserver()))
+        assert assistant.answer("help").text == HELP
+        assert "I only answer questions" in assistant.answer("blur faces").text
+        for example in assistant.examples():
+            assert not isinstance(parse_order(example, film_context()), Order)
 
     def test_closing_stops_the_descriptions(self):
         stage = Play(*ACTORS)

