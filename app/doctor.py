@@ -288,9 +288,9 @@ def check_assistant(name: str) -> Findings:
         yield Finding(name, Status.NOTE, text)
     else:
         yield Finding(name, Status.OK, "keys of servers are kept in this computer's key store")
-    problem = SentenceEmbedder().available()
-    if problem:
-        yield Finding(name, Status.NOTE, "what happened is searched by its words, not by meaning", problem)
+    missing = SentenceEmbedder().available()
+    if missing:
+        yield Finding(name, Status.NOTE, "what happened is searched by its words, not by meaning", missing)
     else:
         yield Finding(name, Status.OK, "what happened is searched by meaning, without a network connection")
 

@@ -12,8 +12,12 @@ from tempfile import TemporaryDirectory
 from scenescope.app.environment import prepare_process
 
 SIZE_WH = (1440, 900)
-DEMO_S = 4.0
-TALK = ("how many people are there?", "when did the cat appear?", "track only cats and people")
+# So that the whole talk is seen.
+DOCK_HEIGHTS = (635, 155)
+# Until timings and tracks are steady, before the talk and after it.
+DEMO_S = 3.0
+AFTER_S = 2.0
+TALK = ("when did the cat appear?", "track only cats and people")
 
 
 def main() -> None:
@@ -23,7 +27,6 @@ def main() -> None:
     file = parser.parse_args().file
     prepare_process()
     from PySide6.QtCore import Qt
-    from PySide6.QtWidgets import QWidget
 
     from scenescope.app.assistant.office_fakes import Talk
     from scenescope.app.settings import Environment
@@ -41,19 +44,20 @@ def main() -> None:
         talk = Talk(desktop, environment)
         talk.window.resize(*SIZE_WH)
         talk.window.show()
+        docks = talk.window.layout_keeper.docks
+        talk.window.resizeDocks([docks["assistant"], docks["timing"]], DOCK_HEIGHTS, Qt.Orientation.Vertical)
         talk.window.open_source_text("demo")
         talk.until(lambda: any(one.kind is MessageKind.DESCRIPTION for one in talk.assistant.messages))
         scene = desktop.observer
         talk.until(lambda: scene.state.pts_s > DEMO_S)
+        # Nothing more is described meanwhile.
         talk.press("Ctrl+Shift+D")
         for text in TALK:
             talk.view(talk.say(text))
         asked_s = scene.state.pts_s
-        talk.until(lambda: scene.state.pts_s > asked_s + 2.0)
-        talk.panel.setFocus(Qt.FocusReason.OtherFocusReason)
-        print({n: (d.height(), d.minimumHeight(), d.widget().minimumSizeHint().height(), d.widget().sizeHint().height()) for n, d in talk.window.layout_keeper.docks.items()})
-        window: QWidget = talk.window
-        if not window.grab().save(str(file), "PNG"):
+        talk.until(lambda: scene.state.pts_s > asked_s + AFTER_S)
+        talk.press("Ctrl+Shift+D")
+        if not talk.window.grab().save(str(file), "PNG"):
             raise SystemExit(f"Cannot write {file}.")
         desktop.close()
 

@@ -171,7 +171,12 @@ def _shown(value: Any) -> str:
     if value is _MISSING:
         return "none"
     try:
-        text = json.dumps(value) if value is None or isinstance(value, float | int) else _SHORT.repr(value)
+        if value is None or isinstance(value, float | int):
+            text = json.dumps(value)
+        elif isinstance(value, list | tuple) and value and all(isinstance(part, str) for part in value):
+            text = ", ".join(value)
+        else:
+            text = _SHORT.repr(value)
     except ValueError:
         # Python does not write integers of thousands of digits.
         text = "a huge number"

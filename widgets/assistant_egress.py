@@ -11,14 +11,12 @@ from typing import Protocol
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QDialog,
     QFormLayout,
     QHBoxLayout,
     QHeaderView,
     QLabel,
     QPushButton,
-    QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -30,9 +28,8 @@ from scenescope.models.language import Picture, Reach, media_time
 from scenescope.widgets.assistant_badge import reach_sign
 from scenescope.widgets.assistant_parts import plain_label, sign
 from scenescope.widgets.assistant_pictures import PictureView
-from scenescope.widgets.assistant_server import in_words
 from scenescope.widgets.banner import Banner, Level
-from scenescope.widgets.dialog_parts import dialog_button
+from scenescope.widgets.dialog_parts import dialog_button, in_words, row_table
 from scenescope.widgets.event_reader import EventReader
 from scenescope.widgets.theme import colours_of
 
@@ -129,9 +126,7 @@ def as_csv(rows: Sequence[SentRow]) -> str:
     writer.writerow(("time_utc", "host", "reach", "pictures", "bytes", "purpose"))
     for row in rows:
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(row.wall_s))
-        words = [
-            f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell for cell in (row.host, row.purpose)
-        ]
+        words = [f"'{cell}" if cell.startswith(FORMULAS) else cell for cell in (row.host, row.purpose)]
         writer.writerow((at, words[0], row.reach, row.pictures, row.bytes, words[1]))
     return text.getvalue()
 
@@ -165,16 +160,8 @@ class EgressDialog(QDialog):
         self.preview.setMaximumHeight(200)
         self.caption = plain_label()
         self.said = plain_label("Reading...")
-        self.table = QTableWidget(0, len(COLUMNS))
-        self.table.setAccessibleName("What was sent")
-        self.table.setHorizontalHeaderLabels(COLUMNS)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setTabKeyNavigation(False)
-        self.table.setShowGrid(False)
-        self.table.verticalHeader().hide()
+        self.table = row_table("What was sent", COLUMNS)
         header = self.table.horizontalHeader()
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
         self.copy = dialog_button("Cop&y as CSV", self._copy, "Put the whole table on the clipboard")

@@ -28,10 +28,9 @@ from scenescope.widgets.assistant_list import MessageList
 from scenescope.widgets.assistant_message import MessageView
 from scenescope.widgets.assistant_parts import plain_label
 from scenescope.widgets.assistant_pictures import PictureLoader
-from scenescope.widgets.assistant_server import in_words
 from scenescope.widgets.assistant_style import panel_style
 from scenescope.widgets.banner import Banner, Level
-from scenescope.widgets.dialog_parts import dialog_button
+from scenescope.widgets.dialog_parts import dialog_button, in_words
 from scenescope.widgets.event_reader import EventReader
 from scenescope.widgets.theme import colours_of
 

@@ -10,7 +10,7 @@ from PySide6.QtGui import QAction, QGuiApplication, QKeyEvent, QKeySequence, QMo
 from PySide6.QtWidgets import QAbstractButton, QApplication, QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from typing_extensions import override
 
-from scenescope.models.language import Evidence, Message, MessageKind, ProposalState, media_time
+from scenescope.models.language import Evidence, Message, MessageKind, media_time
 from scenescope.widgets.assistant_diff import ChangeCard, ProposalCard
 from scenescope.widgets.assistant_parts import (
     ZERO_WIDTH_SPACE,
@@ -278,11 +278,6 @@ class MessageView(QFrame):
             self._drop(self.changes.pop(number))
         for number in self.proposals.keys() - {proposal.proposal_id for proposal in message.proposals}:
             self._drop(self.proposals.pop(number))
-
-    @property
-    def undecided(self) -> bool:
-        """A proposal waits for the user."""
-        return any(one.state is ProposalState.OPEN for one in self.message.proposals)
 
     def _put_in(self, place: int, part: QWidget, visible: bool = True) -> None:
         """Shown once it has its place, not before: it would be a window of its own, and hidden when it is put in."""

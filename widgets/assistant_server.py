@@ -25,21 +25,14 @@ from scenescope.models.language import Reach
 from scenescope.widgets.assistant_badge import reach_sign
 from scenescope.widgets.assistant_choices import EndpointFields, Keys, Probe, ReachOf, ServerRow
 from scenescope.widgets.assistant_parts import plain_label, sign
-from scenescope.widgets.dialog_parts import dialog_button
+from scenescope.widgets.dialog_parts import dialog_button, in_words
 from scenescope.widgets.event_reader import EventReader
 from scenescope.widgets.theme import colours_of
 
-__all__ = ["ProbeRun", "ServerDialog", "in_words"]
+__all__ = ["ProbeRun", "ServerDialog"]
 
 TYPING_MS = 300
 UNKNOWN_REACH = "Where this is cannot be told yet."
-
-
-def in_words(error: Exception) -> str:
-    """What went wrong and what to do about it."""
-    if isinstance(error, ScenescopeError):
-        return f"{error.user_message} {error.hint}".strip()
-    return f"{type(error).__name__}: {error}"
 
 
 class ProbeRun(QObject):

@@ -30,6 +30,7 @@ from scenescope.widgets.assistant_choices import (
     MIN_INTERVAL_S,
     MOST_SERVERS,
     RULES,
+    SERVERS,
     Keys,
     LocalRow,
     Probe,
@@ -41,9 +42,9 @@ from scenescope.widgets.assistant_choices import (
     servers_of,
 )
 from scenescope.widgets.assistant_parts import plain_label
-from scenescope.widgets.assistant_server import ServerDialog, in_words
+from scenescope.widgets.assistant_server import ServerDialog
 from scenescope.widgets.banner import Banner, Level
-from scenescope.widgets.dialog_parts import dialog_button
+from scenescope.widgets.dialog_parts import dialog_button, in_words
 from scenescope.widgets.event_reader import EventReader
 from scenescope.widgets.settings import Settings
 
@@ -263,7 +264,7 @@ class AssistantSettingsDialog(QDialog):
     def _put(self, servers: list[ServerRow]) -> None:
         put_servers(self._settings, servers)
         self.refresh()
-        self.changed.emit("assistant.servers")
+        self.changed.emit(SERVERS)
 
     def _remove(self) -> None:
         server = self.current_server

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractItemView, QPushButton, QTableWidget
 
-__all__ = ["dialog_button"]
+from scenescope.models import ScenescopeError
+
+__all__ = ["dialog_button", "in_words", "row_table"]
+
+
+def in_words(error: Exception) -> str:
+    """What went wrong and what to do about it."""
+    if isinstance(error, ScenescopeError):
+        return f"{error.user_message} {error.hint}".strip()
+    return f"{type(error).__name__}: {error}"
+
+
+def row_table(name: str, columns: Sequence[str]) -> QTableWidget:
+    """An empty table whose rows are chosen whole and not edited. Tab leaves it."""
+    table = QTableWidget(0, len(columns))
+    table.setAccessibleName(name)
+    table.setHorizontalHeaderLabels(columns)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setTabKeyNavigation(False)
+    table.setShowGrid(False)
+    table.verticalHeader().hide()
+    table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    return table
 
 
 def dialog_button(text: str, act: Callable[[], object], tip: str) -> QPushButton:

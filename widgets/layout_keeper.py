@@ -51,10 +51,9 @@ class LayoutKeeper(QObject):
             return
         columns: dict[Qt.DockWidgetArea, list[QDockWidget]] = {}
         for dock in self.docks.values():
-            area = self._window.dockWidgetArea(dock)
-            # Those at the bottom get theirs when they are first shown, and would undo that of the others now.
-            if area is not BOTTOM:
-                columns.setdefault(area, []).append(dock)
+            # With a hidden one among them Qt makes all of a column equally high.
+            if not dock.isHidden():
+                columns.setdefault(self._window.dockWidgetArea(dock), []).append(dock)
         heads = [column[0] for column in columns.values()]
         self._window.resizeDocks(heads, [DOCK_WIDTH] * len(heads), Qt.Orientation.Horizontal)
         for column in columns.values():

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QComboBox,
     QDialog,
     QDoubleSpinBox,
@@ -18,7 +17,6 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLabel,
     QLineEdit,
-    QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -28,7 +26,7 @@ from typing_extensions import override
 from scenescope.pipelines.log.records import Session, SessionKind
 from scenescope.widgets.background_row import BackgroundRow
 from scenescope.widgets.banner import Banner, Level
-from scenescope.widgets.dialog_parts import dialog_button
+from scenescope.widgets.dialog_parts import dialog_button, row_table
 from scenescope.widgets.export_dialog import SessionChoice, fail
 from scenescope.widgets.export_work import Comparison, compare, csv_of
 from scenescope.widgets.settings import Settings
@@ -143,14 +141,7 @@ class MetricsDialog(QDialog):
         self.tracking = QLabel()
         self.tracking.setObjectName("heading")
         self.tracking.setAccessibleName("Tracking")
-        self.table = QTableWidget(0, len(HEADER))
-        self.table.setHorizontalHeaderLabels(HEADER)
-        self.table.setAccessibleName("Scores by class")
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setTabKeyNavigation(False)
-        self.table.setShowGrid(False)
-        self.table.verticalHeader().hide()
+        self.table = row_table("Scores by class", HEADER)
         self.table.verticalHeader().setDefaultSectionSize(26)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)

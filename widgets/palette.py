@@ -249,9 +249,11 @@ class Palette(QDialog):
         self.pane = PreviewPane()
         inside.addWidget(self.pane)
         self._has_previews = any(item.preview for item in self._all)
+        self.pane.setVisible(self._has_previews)
         around = QVBoxLayout(self)
         around.setContentsMargins(0, 0, 0, 0)
         around.addWidget(card)
+        self._layouts = (inside, around)
         self._filter("")
 
     def popup(self) -> None:
@@ -300,13 +302,19 @@ class Palette(QDialog):
         rows = MOST_VISIBLE - 4 if self._has_previews else MOST_VISIBLE
         most = rows * (min(heights) if heights else 0)
         self.view.setFixedHeight(min(sum(heights), most) + 2)
-        self.adjustSize()
+        self._adjust()
 
     def _select(self, row: int) -> None:
         self.view.setCurrentIndex(self._model.index(row) if row >= 0 else QModelIndex())
         if self._has_previews:
             self.pane.show_preview(self._model.items[row].preview if row >= 0 else None, self.width() - 48)
-            self.adjustSize()
+            self._adjust()
+
+    def _adjust(self) -> None:
+        """As high as its parts need now; layouts would only hear of it later."""
+        for layout in self._layouts:
+            layout.activate()
+        self.adjustSize()
 
     @Slot(QModelIndex)
     def _point_at(self, index: QModelIndex) -> None:

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QScrollArea,
     QSplitter,
-    QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -23,11 +22,10 @@ from typing_extensions import override
 
 from scenescope.models.errors import SpecError
 from scenescope.pipelines.watches import MOST_WATCHES, WatchBook, WatchRule
-from scenescope.widgets.assistant_server import in_words
 from scenescope.widgets.banner import Banner, Level
-from scenescope.widgets.dialog_parts import dialog_button
+from scenescope.widgets.dialog_parts import dialog_button, in_words, row_table
 from scenescope.widgets.event_reader import EventReader
-from scenescope.widgets.watch_form import WatchForm
+from scenescope.widgets.watch_form import NEW, WatchForm
 
 __all__ = ["WatchesDialog"]
 
@@ -76,18 +74,10 @@ class WatchesDialog(QDialog):
     def _build(self) -> None:
         self.notice = Banner()
         self.notice.pressed.connect(self._undo)
-        self.table = QTableWidget(0, len(COLUMNS))
-        self.table.setAccessibleName("Watches")
-        self.table.setHorizontalHeaderLabels(COLUMNS)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table = row_table("Watches", COLUMNS)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setTabKeyNavigation(False)
-        self.table.setShowGrid(False)
         self.table.setToolTip("Space switches the chosen watch on or off, Delete removes it")
-        self.table.verticalHeader().hide()
         header = self.table.horizontalHeader()
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         for column, mode in enumerate(
             ("ResizeToContents", "Interactive", "Stretch", "Interactive", "ResizeToContents")
         ):
@@ -212,9 +202,7 @@ class WatchesDialog(QDialog):
         self._editing, self._dirty = None, True
         self.table.setCurrentCell(-1, -1)
         if like is None:
-            self.form.show_values(
-                {"name": self._book.free_name("New watch"), "trigger": "appear", "labels": ("person",)}
-            )
+            self.form.show_values({**NEW, "name": self._book.free_name(NEW["name"])})
         else:
             self.form.show_rule(like.model_copy(update={"name": self._book.free_name(like.name)}))
         self._enable()

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from scenescope.app.assistant.describing import Describing
 from scenescope.app.assistant.history import History
@@ -43,7 +44,8 @@ class Assistant:
     """The conversation about one observer's scene. A :class:`~scenescope.models.language.Conversation`.
 
     Questions and orders are worked on one after another on a thread of its own; what the user typed goes before a
-    description that is under way. Descriptions by rule are made on the observer's thread.
+    description that is under way. What the user clicks does not wait for an answer, unless it is about that answer.
+    Descriptions by rule are made on the observer's thread.
 
     Args:
         parts: what it works with.
@@ -59,9 +61,11 @@ class Assistant:
         self._ledger = Ledger(parts.log.talk.add_action if parts.log is not None else lambda record: None)
         self._book = MessageBook()
         self._jobs = Jobs("assistant")
+        self._clicks = Jobs("assistant-clicks")
         self._lock = threading.Lock()
         self._turn: Turn | None = None
         self._waiting: dict[Turn, Callable[[Message], None]] = {}
+        self._leaving: list[LanguageModel] = []
         self._describer: LanguageModel = describer or self._rules
         self._answerer: LanguageModel = answerer or self._rules
         self._describing = Describing(parts, self._rules, self._book, self._jobs)
@@ -76,7 +80,8 @@ class Assistant:
         self._describing.close()
         self.stop()
         self._jobs.close(CLOSE_WITHIN_S)
-        for model in {id(one): one for one in (self._describer, self._answerer)}.values():
+        self._clicks.close(CLOSE_WITHIN_S)
+        for model in {id(one): one for one in (self._describer, self._answerer, *self._leaving)}.values():
             model.close()
         if self._history is not None:
             self._history.close()
@@ -90,8 +95,14 @@ class Assistant:
         self._describing.model = self._describer
         for number, model in former.items():
             if number not in (id(self._describer), id(self._answerer)):
+                self._leaving.append(model)
                 model.cancel()
-                self._jobs.add(model.close)
+                self._jobs.add(partial(self._see_off, model))
+
+    def _see_off(self, model: LanguageModel) -> None:
+        """Close one that nothing is asked any more."""
+        self._leaving.remove(model)
+        model.close()
 
     @property
     def label(self) -> str:
@@ -154,7 +165,7 @@ class Assistant:
         """Stop or go on describing. What changed during a pause is described together after it."""
         self._describing.paused = paused
         if paused:
-            self._describing.stop()
+            self._describing.stop(resume=True)
 
     def describe(self) -> None:
         """Describe the scene now, changed or not."""
@@ -188,15 +199,22 @@ class Assistant:
         return found[0]
 
     def _begin(self, text: str, then: Callable[[Message], None] = lambda message: None) -> None:
-        question = " ".join(text[:MAX_QUESTION_CHARS].split())
+        question = " ".join(text.split())
         scene = self._parts.observer.state
         pts_s = scene.pts_s if scene.frame_index >= 0 else None
-        asked = self._book.post(Message(0, MessageKind.QUESTION, YOU, question, time.time(), pts_s))
-        if len(self._waiting) >= MAX_WAITING:
-            full = Message(0, MessageKind.ERROR, self.label, "Too many questions wait already.", time.time(), pts_s)
-            then(self._book.post(replace(full, hint="Wait for an answer, or press Stop.")))
+        shown = question[:MAX_QUESTION_CHARS]
+        asked = self._book.post(Message(0, MessageKind.QUESTION, YOU, shown, time.time(), pts_s))
+        refusal: tuple[str, str] | None = None
+        if len(question) > MAX_QUESTION_CHARS:
+            # Its beginning alone may mean something else.
+            refusal = f"This is longer than {MAX_QUESTION_CHARS} characters.", "Say it in fewer words."
+        elif len(self._waiting) >= MAX_WAITING:
+            refusal = "Too many questions wait already.", "Wait for an answer, or press Stop."
+        if refusal is not None:
+            why, hint = refusal
+            then(self._book.post(Message(0, MessageKind.ERROR, self.label, why, time.time(), pts_s, hint=hint)))
             return
-        self._describing.stop()
+        self._describing.stop(resume=True)
         turn = Turn(self._parts, self._rules, self._answerer, lambda: self._looker, self._ledger, self._book, asked)
 
         def run() -> None:
@@ -204,6 +222,8 @@ class Assistant:
                 if self._waiting.pop(turn, None) is None:
                     return  # It was stopped before it began, and that was said.
                 self._turn = turn
+                # Somebody else may have been chosen while it waited.
+                turn.model = self._answerer
             try:
                 message = turn.run(undo=self._undo_last)
             except Exception as error:
@@ -235,7 +255,7 @@ class Assistant:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until nothing is being said or done; False when that takes longer."""
-        return self._jobs.wait(timeout_s)
+        return self._jobs.wait(timeout_s) and self._clicks.wait(timeout_s)
 
     def examples(self) -> tuple[str, ...]:
         """Questions that can be answered now, and an order if orders are carried out."""
@@ -249,22 +269,33 @@ class Assistant:
 
     def accept(self, proposal_id: int) -> None:
         """Do what was proposed."""
-        self._jobs.add(lambda: self._tried(lambda: self._accepted(proposal_id)))
+        self._click(lambda: self._accepted(proposal_id), lambda message: _proposes(message, proposal_id))
 
     def dismiss(self, proposal_id: int) -> None:
         """Do not do what was proposed."""
-        self._jobs.add(lambda: self._tried(lambda: self._dismissed(proposal_id)))
+        self._click(lambda: self._dismissed(proposal_id), lambda message: _proposes(message, proposal_id))
 
     def undo(self, change_id: int) -> None:
         """Take back what was done."""
-        self._jobs.add(lambda: self._tried(lambda: self._undone(change_id)))
+        self._click(lambda: self._undone(change_id), lambda message: _changes(message, change_id))
+
+    def _click(self, act: Callable[[], object], about: Callable[[Message], bool]) -> None:
+        """Do something soon; with a message that still grows, after it is whole."""
+        grows = any(message.doing and about(message) for message in self.messages)
+        (self._jobs if grows else self._clicks).add(lambda: self._tried(act))
 
     def _tried(self, act: Callable[[], object]) -> None:
         try:
             act()
         except ScenescopeError as error:
-            said = Message(0, MessageKind.ERROR, self._rules.label, error.user_message, time.time(), hint=error.hint)
-            self._book.post(said)
+            problem, hint = error.user_message, error.hint
+        except Exception as error:
+            # A stage may come from a plugin; what became of its bug must be said.
+            traceback.print_exception(error)
+            problem, hint = f"It failed: {type(error).__name__}: {error}", ""
+        else:
+            return
+        self._book.post(Message(0, MessageKind.ERROR, self._rules.label, problem, time.time(), hint=hint))
 
     def _accepted(self, proposal_id: int) -> None:
         try:
@@ -295,7 +326,7 @@ class Assistant:
     def _undone(self, change_id: int) -> None:
         now = self._ledger.undo(change_id)
         self._change_message(
-            lambda message: any(one.change_id == change_id for one in message.changes),
+            lambda message: _changes(message, change_id),
             lambda message: replace(
                 message, changes=tuple(now if one.change_id == change_id else one for one in message.changes)
             ),
@@ -329,6 +360,10 @@ class Assistant:
     def last_hit(self, name: str) -> float | None:
         """When a watch of this name was last told, Unix time; None when it was not since the program started."""
         return self._watching.last_hit.get(name)
+
+
+def _changes(message: Message, change_id: int) -> bool:
+    return any(one.change_id == change_id for one in message.changes)
 
 
 def _proposes(message: Message, proposal_id: int) -> bool:

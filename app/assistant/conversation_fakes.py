@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 
 from scenescope.models.language import (
     Done,
@@ -42,21 +43,31 @@ class ScriptedModel:
         scripts: what it does.
         roles: what it can.
         reach: where it claims to be.
+        host: the name of the computer that it runs on.
 
     Attributes:
         requests: what it was asked.
+        looks: whether it is given pictures.
         gate: a script waits for it with :meth:`stall`; closed until it is set or the request is cancelled.
+        stalled: set once a script waits.
+        closed: it was closed.
     """
 
     label = "Scripted"
 
     def __init__(
-        self, *scripts: Script, roles: Sequence[Role] = tuple(Role), reach: Reach = Reach.THIS_COMPUTER
+        self,
+        *scripts: Script,
+        roles: Sequence[Role] = tuple(Role),
+        reach: Reach = Reach.THIS_COMPUTER,
+        host: str = "",
     ) -> None:
         self.requests: list[Request] = []
         self.roles = frozenset(roles)
         self.reach = reach
         self.state = ModelState()
+        self.looks = True
+        self.endpoint = SimpleNamespace(host=host)
         self.gate = threading.Event()
         self.stalled = threading.Event()
         self.closed = False

@@ -11,7 +11,7 @@ from scenescope.app.assistant.checks import Facts as Known
 from scenescope.app.assistant.checks import check, empty_scene_said
 from scenescope.app.assistant.jobs import Jobs
 from scenescope.app.assistant.looking import evidence_of_pictures, pictures_for
-from scenescope.app.assistant.message_book import MessageBook
+from scenescope.app.assistant.message_book import NOT_WHOLE, UNCHECKED, MessageBook
 from scenescope.app.assistant.parts import Parts
 from scenescope.app.assistant.rules import RulesProvider
 from scenescope.models import EventKind, LogEvent, ScenescopeError
@@ -37,7 +37,6 @@ __all__ = ["Describing"]
 MAX_EVIDENCE = 8
 MAX_CAPTION_CHARS = 500
 LOOK_BACK_S = 3.0
-UNCHECKED = "Not checked yet"
 
 
 class Describing:
@@ -46,7 +45,8 @@ class Describing:
     By the rules a change is described at once, on the observer's thread, unless the last description is younger than
     ``min_interval_s``; then what has changed meanwhile is described together. When the source ends, what was put off
     is said. A model describes when the sampler says so, among the jobs, and never while something else is being said.
-    While it cannot, the rules do; what is wrong with it is said once.
+    While it cannot, the rules do; what is wrong with it is said once. What a question or a pause has interrupted is
+    described later.
 
     Attributes:
         model: who describes.
@@ -152,32 +152,32 @@ class Describing:
             asked: the user wished it.
         """
         scene = self._parts.observer.state
-        if model is self._rules or (not asked and empty_scene_said(scene) is not None):
+        by_rule = model is self._rules or (not asked and empty_scene_said(scene) is not None)
+        with self._lock:
+            stopped = stops != self._stops
+            self._running = None if stopped or by_rule else model
+        if stopped:
+            self._put_off()
+            return
+        if by_rule:
             self._by_rule(scene, None if asked else self._described)
             return
-        with self._lock:
-            self._running = model
         began_s = self._parts.clock()
         # Whoever asked for it sees at once that something is done.
         shown = self._put(replace(self._message(model, "", scene), doing="Looking")) if asked else None
-        try:
-            failed = self._looked(model, scene, shown, stops)
-        except ScenescopeError as error:
-            failed = Failed(error.user_message, error.hint)
-        except Exception as error:
-            # A provider may come from a plugin; its bug must not end the descriptions.
-            traceback.print_exception(error)
-            failed = Failed(f"{model.label} failed: {type(error).__name__}: {error}")
-        finally:
-            with self._lock:
-                self._running = None
-            if self._parts.sampler is not None:
-                # A model of ours knows without the time that loading took.
-                seconds = getattr(model, "last_seconds", 0.0) or self._parts.clock() - began_s
-                self._parts.sampler.captioned(seconds)
+        failed = self._looked(model, scene, shown, stops)
+        with self._lock:
+            self._running = None
+        if failed is not None and failed.cancelled:
+            self._put_off()
+        elif self._parts.sampler is not None:
+            # A model of ours knows without the time that loading took.
+            seconds = getattr(model, "last_seconds", 0.0) or self._parts.clock() - began_s
+            self._parts.sampler.captioned(seconds)
         if failed is None:
             self._problem = ""
-        elif shown is not None:
+            return
+        if shown is not None:
             # What was said before it failed stays.
             self._book.change(shown.message_id, lambda message: message if message.text else _error(message, failed))
         elif not failed.cancelled:
@@ -186,40 +186,50 @@ class Describing:
                 self._book.post(_error(self._message(model, "", scene), failed))
             self._by_rule(scene, self._described)
 
-    def _looked(
-        self, model: LanguageModel, scene: SceneState, shown: Message | None, stops: int
-    ) -> Failed | None:
-        pictures = pictures_for(self._parts, model, "description", LOOK_BACK_S, may_ask=shown is not None)
-        request = Request(Role.DESCRIBE, scene, scene_before=self._described, pictures=pictures)
+    def _put_off(self) -> None:
+        """The scene waits to be described, unless the user wished no more than that it ends."""
+        if self._resume and self._parts.sampler is not None:
+            self._parts.sampler.want(Reason.CHANGE)
+
+    def _looked(self, model: LanguageModel, scene: SceneState, shown: Message | None, stops: int) -> Failed | None:
         failed = Failed(f"{model.label} broke off without an answer.", "Look again.")
+        text = ""
         try:
-            for event in model.respond(request):
-                if self._cancelled:
+            pictures = pictures_for(self._parts, model, "description", LOOK_BACK_S, may_ask=shown is not None)
+            request = Request(Role.DESCRIBE, scene, scene_before=self._described, pictures=pictures)
+            events = model.respond(request)
+            if stops != self._stops:
+                # Too early for the model to know.
+                return Failed("Stopped.", cancelled=True)
+            for event in events:
+                if stops != self._stops:
                     model.cancel()
                 match event:
                     case TextDelta(delta):
-                        grown = shown or self._message(model, "", scene)
-                        shown = self._put(replace(grown, text=grown.text + delta, pictures=pictures, doing=UNCHECKED))
+                        text += delta
+                        if text.strip():
+                            grown = shown or self._message(model, "", scene)
+                            shown = self._put(replace(grown, text=text, pictures=pictures, doing=UNCHECKED))
                     case Failed():
                         failed = event
                         break
-                    case Done(description=description) if shown is not None and shown.text.strip():
+                    case Done(description=description) if shown is not None and shown.text:
                         self._described = scene
                         self._finish(shown, scene, description)
                         return None
                     case Done():
                         failed = Failed(f"{model.label} said nothing.", "Choose another model.")
                         break
-        except Exception:
-            self._break_off(shown, f"{model.label} failed.")
-            raise
-        self._break_off(shown, failed.message)
-        return failed
-
-    def _break_off(self, shown: Message | None, why: str) -> None:
-        """What was said so far stays, marked as what it is."""
+        except ScenescopeError as error:
+            failed = Failed(error.user_message, error.hint)
+        except Exception as error:
+            # A provider may come from a plugin; its bug must not end the descriptions.
+            traceback.print_exception(error)
+            failed = Failed(f"{model.label} failed: {type(error).__name__}: {error}")
         if shown is not None and shown.text:
-            self._put(replace(shown, doing="", notes=(why, "What was said is not whole.")))
+            # What was said so far stays, marked as what it is.
+            self._put(replace(shown, doing="", notes=(failed.message, NOT_WHOLE), hint=failed.hint))
+        return failed
 
     def _finish(self, shown: Message, scene: SceneState, description: Description | None) -> None:
         knowledge = self._parts.knowledge

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from scenescope.app.assistant.outgoing import ConsentNeeded
 from scenescope.app.assistant.parts import Parts
 from scenescope.models import AssistantError
@@ -16,12 +14,12 @@ from scenescope.models.language import (
     Reach,
     Request,
     Role,
-    StreamEvent,
     TextDelta,
     ToolResult,
 )
+from scenescope.pipelines.look_ring import LookRing
 
-__all__ = ["evidence_of_pictures", "host_of", "look_events", "look_result", "pictures_for"]
+__all__ = ["evidence_of_pictures", "host_of", "look_result", "pictures_for", "said_by_looking"]
 
 MOST_PICTURES = 4
 
@@ -38,7 +36,13 @@ def evidence_of_pictures(pictures: tuple[Picture, ...]) -> tuple[Evidence, ...]:
 
 
 def pictures_for(
-    parts: Parts, model: LanguageModel, purpose: str, seconds_back: float = 0.0, *, may_ask: bool = True
+    parts: Parts,
+    model: LanguageModel,
+    purpose: str,
+    seconds_back: float = 0.0,
+    *,
+    at_s: float | None = None,
+    may_ask: bool = True,
 ) -> tuple[Picture, ...]:
     """Pictures that this model may have, newest last: the newest, or several of the last seconds; none if it is blind.
 
@@ -47,6 +51,7 @@ def pictures_for(
         model: who is to look.
         purpose: noted where pictures leave this computer.
         seconds_back: how far back.
+        at_s: the media time of the one that is wanted instead.
         may_ask: whether the user may be asked for consent, because it was the user who wants it.
 
     Raises:
@@ -54,30 +59,47 @@ def pictures_for(
     """
     if not getattr(model, "looks", True):
         return ()
-    ring = parts.ring
-    newest = ring.newest() if ring is not None else None
-    if ring is None or newest is None:
+    pictures = _found(parts.ring, seconds_back, at_s) if parts.ring is not None else ()
+    if not pictures:
         raise AssistantError("There is no picture to look at.", hint="Start a source, and ask again.")
-    pictures = ring.pictures(last_s=seconds_back, most=MOST_PICTURES) if seconds_back > 0 else (newest,)
     if parts.outgoing is None:
         if model.reach is not Reach.THIS_COMPUTER:
             raise AssistantError("Pictures may not leave this computer here.", hint="Choose a model on this computer.")
-        return pictures or (newest,)
+        return pictures
     try:
-        return parts.outgoing.prepare(pictures or (newest,), host_of(model), model.reach, purpose)
+        return parts.outgoing.prepare(pictures, host_of(model), model.reach, purpose)
     except ConsentNeeded as needed:
         if not may_ask or parts.ask_consent is None or not parts.ask_consent(needed):
             raise
         parts.outgoing.consent(needed.host, True)
-        return parts.outgoing.prepare(pictures or (newest,), host_of(model), model.reach, purpose)
+        return parts.outgoing.prepare(pictures, host_of(model), model.reach, purpose)
 
 
-def look_events(
-    parts: Parts, model: LanguageModel, question: str, pictures: tuple[Picture, ...]
-) -> Iterator[StreamEvent]:
-    """Have a question answered by looking."""
-    request = Request(Role.LOOK, parts.observer.state, question, pictures=pictures)
-    yield from model.respond(request)
+def _found(ring: LookRing, seconds_back: float, at_s: float | None) -> tuple[Picture, ...]:
+    if at_s is None and seconds_back > 0:
+        return ring.pictures(last_s=seconds_back, most=MOST_PICTURES)
+    one = ring.newest() if at_s is None else ring.nearest(at_s)
+    return (one,) if one is not None else ()
+
+
+def said_by_looking(parts: Parts, model: LanguageModel, question: str, pictures: tuple[Picture, ...]) -> str:
+    """The answer to a question by looking, once it is whole.
+
+    Raises:
+        AssistantError: the model failed, broke off or said nothing.
+    """
+    text: list[str] = []
+    for event in model.respond(Request(Role.LOOK, parts.observer.state, question, pictures=pictures)):
+        match event:
+            case TextDelta(delta):
+                text.append(delta)
+            case Failed(problem, hint):
+                raise AssistantError(problem, hint=hint)
+            case Done():
+                if said := "".join(text).strip():
+                    return said
+                raise AssistantError(f"{model.label} said nothing.", hint="Ask in other words.")
+    raise AssistantError(f"{model.label} broke off without an answer.", hint="Ask again.")
 
 
 def look_result(parts: Parts, model: LanguageModel | None, question: str, seconds_back: float) -> ToolResult:
@@ -89,14 +111,5 @@ def look_result(parts: Parts, model: LanguageModel | None, question: str, second
     if model is None:
         raise AssistantError("No model that can look at pictures is chosen.", hint="Choose one in the settings.")
     pictures = pictures_for(parts, model, "look", seconds_back)
-    text: list[str] = []
-    for event in look_events(parts, model, question, pictures):
-        match event:
-            case TextDelta(delta):
-                text.append(delta)
-            case Failed(problem, hint):
-                raise AssistantError(problem, hint=hint)
-            case Done():
-                break
-    said = "".join(text).strip()
+    said = said_by_looking(parts, model, question, pictures)
     return ToolResult({"seen": said}, said, evidence_of_pictures(pictures), proves=False)

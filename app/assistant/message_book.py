@@ -9,10 +9,13 @@ from dataclasses import replace
 
 from scenescope.models.language import Message
 
-__all__ = ["MAX_MESSAGES", "MessageBook"]
+__all__ = ["MAX_MESSAGES", "NOT_WHOLE", "UNCHECKED", "MessageBook"]
 
 MAX_MESSAGES = 500
 MOST_WITH_PICTURES = 40
+
+UNCHECKED = "Not checked yet"
+NOT_WHOLE = "What was said so far is not whole."
 
 Listener = Callable[[Message], None]
 

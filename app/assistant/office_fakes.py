@@ -118,7 +118,7 @@ class Talk:
 
     # Asking ------------------------------------------------------------------------------------------------------
 
-    def type(self, text: str) -> Message:
+    def enter(self, text: str) -> Message:
         """Ask by the keyboard; the question."""
         before = self.last
         self.window.activateWindow()
@@ -133,7 +133,7 @@ class Talk:
 
     def ask(self, text: str, seconds: float = WAIT_S) -> Message:
         """Ask by the keyboard; the whole answer, or what went wrong."""
-        asked = self.type(text)
+        asked = self.enter(text)
         found = self.until(lambda: self.answer_to(asked), seconds)
         assert found is not None
         return found
@@ -212,8 +212,8 @@ class Talk:
         """The dialog of this kind, once it is open."""
 
         def find() -> T | None:
-            tops = QApplication.topLevelWidgets()
-            return next((one for one in tops if isinstance(one, kind) and one.isVisible()), None)  # type: ignore[misc]
+            tops = (one for one in QApplication.topLevelWidgets() if one.isVisible())
+            return next((one for one in tops if isinstance(one, kind)), None)
 
         found = self.until(find)
         assert found is not None

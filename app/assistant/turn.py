@@ -11,8 +11,8 @@ from scenescope.app.assistant.checks import Facts as Known
 from scenescope.app.assistant.checks import check
 from scenescope.app.assistant.gate import TurnGate
 from scenescope.app.assistant.ledger import Ledger
-from scenescope.app.assistant.looking import evidence_of_pictures, look_events, look_result, pictures_for
-from scenescope.app.assistant.message_book import MessageBook
+from scenescope.app.assistant.looking import evidence_of_pictures, look_result, pictures_for
+from scenescope.app.assistant.message_book import NOT_WHOLE, UNCHECKED, MessageBook
 from scenescope.app.assistant.nearest import Near
 from scenescope.app.assistant.orders import Order, OrderContext, Unclear, parse_order
 from scenescope.app.assistant.parts import Parts
@@ -42,8 +42,6 @@ YOU = "You"
 MAX_EVIDENCE = 8
 MAX_BEFORE = 10
 MAX_SUGGESTIONS = 4
-UNCHECKED = "Not checked yet"
-NOT_WHOLE = "What was said so far is not whole."
 
 
 class Turn:
@@ -61,6 +59,9 @@ class Turn:
         ledger: takes changes and proposals.
         book: takes the answer as it grows.
         asked: the question's message.
+
+    Attributes:
+        model: as given; may be another one as long as it has not begun.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Turn:
     ) -> None:
         self._parts = parts
         self._rules = rules
-        self._model = model
+        self.model = model
         self._looker = looker
         self._ledger = ledger
         self._book = book
@@ -86,13 +87,14 @@ class Turn:
     def cancel(self) -> None:
         """End it soon: what was said so far stays. Any thread."""
         self._cancelled.set()
+        self.model.cancel()
 
     def failed(self, problem: str, hint: str = "") -> Message:
         """Say that there is no answer, or that it broke off."""
         shown = self._shown
         if shown is not None and (shown.text.strip() or shown.changes or shown.proposals):
             return self._put(replace(shown, doing="", notes=(problem, NOT_WHOLE), hint=hint))
-        failed = self._message("", self._model.label) if shown is None else shown
+        failed = self._message("", self.model.label) if shown is None else shown
         return self._put(replace(failed, kind=MessageKind.ERROR, text=problem, hint=hint, doing=""))
 
     def run(self, undo: Callable[[], str]) -> Message:
@@ -112,9 +114,11 @@ class Turn:
                 return self._put(replace(self._message(order.says), suggestions=suggestions))
             if isinstance(order, Order):
                 return self._ordered(order, undo)
-            if self._model is self._rules:
+            if self._is_for_eyes(question, scene):
+                return self._by_looking(question, scene)
+            if self.model is self._rules:
                 return self._not_understood(question, scene, context)
-            if self._is_for_eyes(question, scene) or Role.ANSWER not in self._model.roles:
+            if Role.ANSWER not in self.model.roles:
                 return self._by_looking(question, scene)
             return self._with_tools(question, scene)
         except ScenescopeError as error:
@@ -170,15 +174,15 @@ class Turn:
         before = [one.text for one in self._book.messages if one.kind is MessageKind.QUESTION]
         request = Request(Role.ANSWER, scene, question, asked_before=tuple(before[:-1][-MAX_BEFORE:]))
         if toolbox is None:
-            return self._by(self._model, request)
+            return self._by(self.model, request)
         gate = TurnGate(toolbox, self._ledger)
         try:
-            return self._by(self._model, replace(request, tools=toolbox.specs, call=gate.call), gate=gate)
+            return self._by(self.model, replace(request, tools=toolbox.specs, call=gate.call), gate=gate)
         finally:
             gate.close()
 
     def _by_looking(self, question: str, scene: SceneState) -> Message:
-        looker = self._looker() or self._model
+        looker = self._looker() or self.model
         self._put(replace(self._message("", looker.label), doing="Looking"))
         pictures = pictures_for(self._parts, looker, "question")
         return self._by(looker, Request(Role.LOOK, scene, question, pictures=pictures))
@@ -207,10 +211,12 @@ class Turn:
         return self.failed(f"{model.label} broke off without an answer.", "Ask again.")
 
     def _events(self, model: LanguageModel, request: Request) -> Iterator[StreamEvent]:
-        if request.role is Role.LOOK:
-            yield from look_events(self._parts, model, request.question, request.pictures)
+        events = model.respond(request)
+        if self._cancelled.is_set():
+            # Too early for the model to know.
+            yield Failed("Stopped.", cancelled=True)
             return
-        for event in model.respond(request):
+        for event in events:
             yield event
             if self._cancelled.is_set() and not isinstance(event, Done):
                 model.cancel()

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
 from scenescope.app.assistant.jobs import Jobs
-from scenescope.app.assistant.looking import evidence_of_pictures, look_events, pictures_for
+from scenescope.app.assistant.looking import evidence_of_pictures, pictures_for, said_by_looking
 from scenescope.app.assistant.message_book import MessageBook
 from scenescope.app.assistant.parts import Parts
 from scenescope.app.assistant.rules import LABEL
 from scenescope.models import EventKind, LogEvent, ScenescopeError
-from scenescope.models.language import (
-    Done,
-    Evidence,
-    Failed,
-    LanguageModel,
-    Message,
-    MessageKind,
-    TextDelta,
-)
+from scenescope.models.language import Evidence, LanguageModel, Message, MessageKind
 from scenescope.pipelines.watches.sink import WatchHit
 
 __all__ = ["Watching"]
 
 MAX_WAITING = 5
+MAX_CHARS = 500
+UNCONFIRMED = "No model was free to confirm it."
+VERDICTS = {"yes": "confirms it", "no": "does not confirm it"}
 
 
 class Watching:
@@ -56,11 +53,11 @@ class Watching:
         if not hit.rule.question:
             self._book.post(message)
         elif model is None or self._jobs.waiting >= MAX_WAITING:
-            self._book.post(replace(message, notes=("No model was free to confirm it.",)))
+            self._book.post(replace(message, notes=(UNCONFIRMED,)))
         else:
             posted = self._book.post(replace(message, doing=f"Asking {model.label} to confirm"))
             if not self._jobs.add(lambda: self._book.put(self._confirmed(hit, posted, model))):
-                self._book.put(replace(posted, doing=""))
+                self._book.put(replace(posted, doing="", notes=(UNCONFIRMED,)))
 
     def _mark(self, hit: WatchHit) -> None:
         """Put a mark on the timeline, so that the moment is found again."""
@@ -77,27 +74,24 @@ class Watching:
 
     def _confirmed(self, hit: WatchHit, message: Message, model: LanguageModel) -> Message:
         whole = replace(message, doing="")
-        said: list[str] = []
         try:
-            pictures = pictures_for(self._parts, model, f"watch {hit.rule.name}", may_ask=False)
-            question = f"{hit.rule.question} Begin with yes or no."
-            for event in look_events(self._parts, model, question, pictures):
-                match event:
-                    case TextDelta(delta):
-                        said.append(delta)
-                    case Failed(problem, _):
-                        return replace(whole, notes=(f"Not confirmed: {problem}",))
-                    case Done():
-                        break
+            # By the time that it is its turn, something else may be in the picture.
+            pictures = pictures_for(self._parts, model, f"watch {hit.rule.name}", at_s=hit.pts_s, may_ask=False)
+            answer = said_by_looking(self._parts, model, f"{hit.rule.question} Begin with yes or no.", pictures)
         except ScenescopeError as error:
             return replace(whole, notes=(f"Not confirmed: {error.user_message}",))
-        answer = " ".join("".join(said).split())
-        word = answer.split(" ", 1)[0].strip(".,!:;").casefold() if answer else ""
-        verdict = {"yes": "confirms it", "no": "does not confirm it"}.get(word, "gives no clear answer")
+        except Exception as error:
+            # A provider may come from a plugin; its bug must not hide what the detector saw.
+            traceback.print_exception(error)
+            return replace(whole, notes=(f"Not confirmed: {model.label} failed: {type(error).__name__}: {error}",))
+        word = re.match(r"\W*(\w*)", answer)
+        verdict = VERDICTS.get(word[1].casefold() if word is not None else "", "gives no clear answer")
         evidence = (*whole.evidence, *evidence_of_pictures(pictures))
         return replace(
             whole,
-            text=f"{hit.text} {model.label} {verdict}: {answer}"[:500],
+            text=f"{hit.text} {model.label} {verdict}: {' '.join(answer.split())}"[:MAX_CHARS],
             pictures=pictures,
             evidence=tuple(dict.fromkeys(evidence)),
+            # What the model says of it is not.
+            checked=False,
         )

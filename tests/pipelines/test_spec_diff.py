@@ -49,7 +49,7 @@ def with_shapes(**shapes: Any) -> PipelineSpec:
         (
             BASE.with_params("detect", only=["dog"]),
             BASE,
-            ["~ detect.only: ['dog'] -> []", "= Track objects", "= Zones and lines"],
+            ["~ detect.only: dog -> []", "= Track objects", "= Zones and lines"],
         ),
         (
             BASE,

@@ -1,8 +1,9 @@
-"""A whole desktop that is made once for the tests of a file, since a window is costly."""
+"""A conversation without a window; and a whole desktop that is made once for a file of tests, since it is costly."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,3 +42,13 @@ def make_talk(qapp: QApplication, tmp_path_factory: pytest.TempPathFactory) -> I
     STAGES.discard("players")
     qapp.setStyleSheet(sheet)
     qapp.setPalette(palette)
+
+
+@pytest.fixture
+def rehearsal(tmp_path: Path) -> Iterator[Any]:
+    """A conversation over a played scene, a fake window and a real log."""
+    from scenescope.app.assistant.rehearsal_fakes import Rehearsal
+
+    made = Rehearsal(tmp_path)
+    yield made
+    made.close()

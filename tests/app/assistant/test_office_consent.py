@@ -86,7 +86,7 @@ def pictures_in(server: FaultServer) -> list[bytes]:
 
 
 def asked_and_decided(talk: Talk, yes: bool) -> Message:
-    asked = talk.type(LOOK)
+    asked = talk.enter(LOOK)
     dialog = talk.dialog(ConsentDialog)
     assert dialog.host == HOST
     click(dialog.yes if yes else dialog.no)

@@ -134,7 +134,7 @@ def test_stop_ends_a_stalled_answer_and_the_next_is_answered(talk: Talk, server:
     server.script(Reply([HALF, STALL]))
     server.stalled.clear()
     server.left.clear()
-    asked = talk.type(FREE)
+    asked = talk.enter(FREE)
     talk.until(server.stalled.is_set)
     talk.until(lambda: any(one.text == "Two" and talk.shows(one) for one in talk.after(asked.message_id)))
     match key:
@@ -157,7 +157,7 @@ def test_nothing_is_left_of_a_stalled_server_when_rules_are_chosen(talk: Talk, s
     server.script(Reply([STALL]))
     server.stalled.clear()
     server.left.clear()
-    asked = talk.type(FREE)
+    asked = talk.enter(FREE)
     talk.until(server.stalled.is_set)
     talk.choose("Rules")
     talk.until(server.left.is_set)
@@ -192,7 +192,7 @@ def test_llama_cpp_is_added_in_the_settings_tested_asked_and_stopped(talk: Talk,
         assert answer.hint
     else:
         assert answer.text
-    asked = talk.type("tell me everything that you know about the history of the bicycle")
+    asked = talk.enter("tell me everything that you know about the history of the bicycle")
     talk.until(lambda: talk.assistant.state.phase in (Phase.ANSWERING, Phase.LOOKING))
     began_s = time.monotonic()
     talk.press("Ctrl+Shift+X")

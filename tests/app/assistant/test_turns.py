@@ -18,11 +18,8 @@ from scenescope.app.assistant.tools.registry import toolbox
 from scenescope.models import AssistantError
 from scenescope.models.language import Done, Failed, MessageKind, ProposalState, Reach, Role, ToolCall
 from scenescope.pipelines import STAGES, Frame, SourceInfo
-from scenescope.pipelines.log.fakes import WATCHED
 from scenescope.pipelines.log.store import EventLog
 from scenescope.pipelines.look_ring import LookRing
-from scenescope.pipelines.watches import WatchRule
-from scenescope.pipelines.watches.sink import WatchHit
 from scenescope.widgets.settings import MemorySettings
 
 FREE = "Tell me something about all this."
@@ -308,111 +305,6 @@ class TestLooking:
         if agrees:
             sent = cv2.imdecode(np.frombuffer(model.requests[0].pictures[0].jpeg, np.uint8), cv2.IMREAD_COLOR)
             assert sent.shape == (48, 64, 3)
-
-    def test_the_user_is_not_asked_for_a_description_that_nobody_wished(self, desk):
-        desk.show_picture()
-        model = desk.use(ScriptedModel(says("A street."), reach=Reach.INTERNET))
-        model.endpoint = type("Endpoint", (), {"host": "vision.example"})()
-        desk.assistant._describing._jobs.add(lambda: desk.assistant._describing._describe(model, asked=False))
-        assert desk.assistant.wait(10)
-        assert (desk.asked_for, model.requests) == ([], [])
-        assert "not agreed to send" in desk.assistant.messages[0].text
-
-
-class TestDescribing:
-    def test_a_model_describes_what_is_kept_as_caption_and_found(self, desk):
-        desk.session = desk.log.begin(WATCHED)
-        desk.show_picture()
-        desk.use(ScriptedModel(says("Two people ", "and a car.")))
-        desk.assistant.describe()
-        assert desk.assistant.wait(10)
-        message = desk.assistant.messages[-1]
-        assert (message.kind, message.text, message.checked) == (MessageKind.DESCRIPTION, "Two people and a car.", True)
-        assert len(message.pictures) == 1
-        desk.log.flush()
-        (hit,) = desk.log.search("people")
-        assert (hit.frame, hit.t_s, hit.text) == (99, 9.9, "Two people and a car.")
-
-    def test_one_that_fails_is_told_once_and_the_rules_step_in(self, desk):
-        desk.show_picture()
-        model = desk.use(ScriptedModel(says(Failed("It is gone.", "Start it."))))
-        describing = desk.assistant._describing
-        for _ in range(3):
-            describing._describe(model, asked=False)
-        kinds = [(message.kind, message.author) for message in desk.assistant.messages]
-        assert kinds.count((MessageKind.ERROR, "Scripted")) == 1
-        assert (MessageKind.DESCRIPTION, LABEL) in kinds
-
-    def test_a_blind_model_gets_no_picture_and_the_scene(self, desk):
-        desk.show_picture()
-        model = desk.use(ScriptedModel(says("Two people.")))
-        model.looks = False
-        desk.assistant.describe()
-        assert desk.assistant.wait(10)
-        assert model.requests[0].pictures == ()
-        assert desk.assistant.messages[-1].evidence
-
-    def test_a_question_ends_a_description_and_goes_first(self, desk):
-        desk.show_picture()
-        model = desk.use(ScriptedModel())
-        model.then(model.stall("I see"))
-        desk.assistant.describe()
-        assert model.stalled.wait(10)
-        assert desk.answer("how many people are there?").checked
-        described = next(one for one in desk.assistant.messages if one.kind is MessageKind.DESCRIPTION)
-        assert described.notes[0] == "Stopped."
-
-    def test_nothing_is_described_while_it_pauses(self, desk):
-        desk.assistant.set_paused(True)
-        before = desk.assistant.messages
-        desk.play.play(60)
-        assert desk.assistant.messages == before
-
-
-class TestWatching:
-    @pytest.fixture
-    def hit(self):
-        rule = WatchRule(name="Trucks", trigger="appear", labels=("truck",), question="Is it red?")
-        return WatchHit(rule, None, 42, 4.2, 1000.0, (7,), "A truck appeared.")
-
-    @pytest.mark.parametrize(
-        ("said", "words"),
-        [
-            ("Yes, it is red.", "confirms it: Yes, it is red."),
-            ("No.", "does not confirm it: No."),
-            ("Perhaps", "gives no clear answer: Perhaps"),
-        ],
-    )
-    def test_a_model_confirms_what_the_detector_saw(self, desk, hit, said, words):
-        desk.show_picture()
-        desk.use(ScriptedModel(says(said)))
-        desk.assistant.watch_hit(hit)
-        assert desk.assistant.wait(10)
-        message = next(one for one in desk.assistant.messages if one.kind is MessageKind.WATCH)
-        assert words in message.text
-        assert (message.evidence[0].frame_index, message.evidence[0].track_id) == (42, 7)
-
-    def test_without_one_that_can_the_user_is_told_at_once_and_a_mark_is_set(self, desk, hit):
-        desk.session = desk.log.begin(WATCHED)
-        desk.assistant.watch_hit(hit)
-        message = desk.assistant.messages[-1]
-        assert (message.text, message.notes) == ("A truck appeared.", ("No model was free to confirm it.",))
-        assert desk.assistant.last_hit("Trucks") == 1000.0
-        desk.log.flush()
-        (mark,) = desk.log.search("Trucks")
-        assert (mark.frame, mark.text) == (42, "Trucks: A truck appeared.")
-
-    def test_a_model_that_fails_leaves_the_hit_standing(self, desk, hit):
-        desk.show_picture()
-        desk.use(ScriptedModel(says(Failed("It is gone."))))
-        desk.assistant.watch_hit(hit)
-        assert desk.assistant.wait(10)
-        message = desk.assistant.messages[-1]
-        assert (message.text, message.notes, message.doing) == (
-            "A truck appeared.",
-            ("Not confirmed: It is gone.",),
-            "",
-        )
 
 
 def test_of_a_long_conversation_only_the_latest_pictures_are_kept(desk):

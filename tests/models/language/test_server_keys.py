@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from scenescope.models.language.server.keys import SERVICE, KeyStore
+from scenescope.models.language.server.keys import SERVICE, KeyStore, key_store_problem
 
 URL = "https://host.example/v1"
 
@@ -101,3 +101,14 @@ def test_without_the_library_a_key_lasts_for_the_session(monkeypatch):
     assert keys.get(URL) == "sk-hidden"
     keys.forget(URL)
     assert keys.get(URL) == ""
+
+
+def test_whether_there_is_a_key_store_is_known_before_a_key_is_kept(keyring, monkeypatch):
+    import keyring as library
+    from keyring.backends.fail import Keyring
+
+    assert key_store_problem() == ""
+    library.set_keyring(Keyring())
+    assert key_store_problem() == "there is none"
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    assert "pip install" in key_store_problem()
