@@ -72,7 +72,8 @@ def pictures_for(
         if not may_ask or parts.ask_consent is None or not parts.ask_consent(needed):
             raise
         parts.outgoing.consent(needed.host, True)
-        return parts.outgoing.prepare(pictures, host_of(model), model.reach, purpose)
+    # While the user decided, a stage may have been switched on that hides something: the pictures are taken anew.
+    return pictures_for(parts, model, purpose, seconds_back, at_s=at_s, may_ask=False)
 
 
 def _found(ring: LookRing, seconds_back: float, at_s: float | None) -> tuple[Picture, ...]:

@@ -24,6 +24,8 @@ from scenescope.pipelines.sink import Sink
 from scenescope.pipelines.slots import DropPolicy
 from scenescope.pipelines.stage import Stage
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_every_frame_once_in_order_through_parallel_and_stateful_stages(make, workers):

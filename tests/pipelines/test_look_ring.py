@@ -19,6 +19,8 @@ from scenescope.pipelines.look_ring import KEPT_S, LookRing, jpeg_of
 from scenescope.pipelines.source import SourceInfo
 from scenescope.pipelines.stage import Stage
 
+pytestmark = pytest.mark.slow
+
 INFO = SourceInfo("clip", (64, 48), 10.0, live=False)
 BRIGHT = 200
 

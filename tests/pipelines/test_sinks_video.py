@@ -16,6 +16,8 @@ from scenescope.pipelines import Frame, SourceInfo
 from scenescope.pipelines.sinks import video
 from scenescope.pipelines.sinks.video import AnnotatedVideo
 
+pytestmark = pytest.mark.slow
+
 # Uneven on purpose, and not beginning at zero.
 UNEVEN_S = (5.0, 5.08, 5.2, 5.21, 5.5, 6.5, 6.54, 7.0, 8.0, 8.04, 9.9, 10.0)
 

@@ -12,6 +12,8 @@ from scenescope.models import SourceError
 from scenescope.pipelines.sources import code_marker
 from scenescope.pipelines.sources.demo import DemoCamera
 
+pytestmark = pytest.mark.slow
+
 
 def noise(width: int = 1280, height: int = 720) -> np.ndarray:
     return np.random.default_rng(5).integers(0, 256, (height, width, 3), dtype=np.uint8)

@@ -17,6 +17,8 @@ from scenescope.models import SourceError
 from scenescope.pipelines.sources import code_marker
 from scenescope.pipelines.sources.stream import StreamUrl, public_address
 
+pytestmark = pytest.mark.slow
+
 
 def jpeg(index: int) -> bytes:
     image = code_marker.burn(np.full((240, 400, 3), 90, np.uint8), index)

@@ -13,6 +13,8 @@ from scenescope.pipelines.spec import PipelineSpec
 from scenescope.pipelines.watches import MOST_WATCHES, WatchBook, WatchRule
 from scenescope.pipelines.watches.check import problems
 
+pytestmark = pytest.mark.slow
+
 TRUCK = WatchRule(name="truck", trigger="zone_enter", labels=("truck",), zone="A")
 
 

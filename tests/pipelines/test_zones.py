@@ -20,6 +20,8 @@ from scenescope.pipelines.stages.track.zones import NO_OBJECTS, NO_TRACKER, Zone
 from scenescope.pipelines.zones.geometry import ZoneGeometry
 from scenescope.pipelines.zones.model import Ground, Zone, ZoneSet
 
+pytestmark = pytest.mark.slow
+
 GATE = {"name": "gate", "start": [0.5, 0.1], "end": [0.5, 0.9]}
 YARD = {"name": "yard", "points": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.95], [0.1, 0.95]]}
 SHAPES = {"zones": [YARD], "lines": [GATE]}

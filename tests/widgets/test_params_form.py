@@ -20,6 +20,8 @@ from scenescope.widgets.param_fields import FieldKind, checked, describe, json_v
 from scenescope.widgets.params_form import ParamsForm, UnknownForm
 from scenescope.widgets.text_editors import FileEditor, NamesEditor, TextEditor, YamlEditor
 
+pytestmark = pytest.mark.slow
+
 
 class Shade(StrEnum):
     DARK = "dark"

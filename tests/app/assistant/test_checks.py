@@ -12,6 +12,8 @@ from scenescope.app.assistant.checks import Checked, DoubtKind, Facts, check, em
 from scenescope.models.language import Description, Evidence, SeenObject, ToolResult
 from scenescope.pipelines.scene_state import LabelMemory, SceneEvent, SceneEventKind, SceneState, SceneTrack
 
+pytestmark = pytest.mark.slow
+
 KNOWN = ("person", "dog", "cat", "car", "bus", "skis", "orange", "mouse")
 
 

@@ -130,10 +130,11 @@ def test_what_touches_privacy_waits_for_a_click(talk: Talk):
     assert not talk.window.inspection.recording.recording
 
 
+@pytest.mark.timeout(300)
 def test_what_is_not_understood_does_nothing_and_offers_what_can_be_done(talk: Talk):
     answer = talk.ask("paint the dog green and order pizza")
     # The network that compares sentences is opened when it is first needed.
-    talk.until(lambda: all(thread.name != "sentence-network" for thread in threading.enumerate()))
+    talk.until(lambda: all(thread.name != "sentence-network" for thread in threading.enumerate()), seconds=170)
     assert answer.suggestions
     assert not answer.changes
     assert not answer.proposals

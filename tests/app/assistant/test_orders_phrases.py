@@ -14,6 +14,8 @@ from scenescope.app.assistant.tools.registry import toolbox
 from scenescope.models.language import Risk, phrase_parts
 from scenescope.pipelines.scene_state import SceneState
 
+pytestmark = pytest.mark.slow
+
 Call = tuple[str, dict[str, Any]]
 CONTEXT = film_context()
 TOOLS = toolbox(NoHost(), Knowledge(SceneState, None, lambda: None))

@@ -14,6 +14,8 @@ from scenescope.pipelines import PipelineSpec
 from scenescope.pipelines.spec import StageSpec
 from scenescope.pipelines.zones.model import Zone, ZoneSet
 
+pytestmark = pytest.mark.slow
+
 CONTEXT = film_context()
 
 NOTHING = """

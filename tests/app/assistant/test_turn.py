@@ -229,6 +229,12 @@ class TestModels:
         assert rehearsal.answer(FREE).text == "A street."
         assert [request.role for request in model.requests] == [Role.LOOK]
 
+    def test_where_there_is_no_picture_it_is_not_asked(self, rehearsal):
+        model = rehearsal.use(ScriptedModel(says("unused"), roles=(Role.LOOK,)))
+        message = rehearsal.answer(FREE)
+        assert (message.kind, message.text, message.doing) == (MessageKind.ERROR, "There is no picture to look at.", "")
+        assert (message.hint, model.requests) == ("Start a source, and ask again.", [])
+
 
 @pytest.mark.parametrize("looks", [False, True])
 class TestFailures:

@@ -34,6 +34,8 @@ from scenescope.models.language.local.prompts import facts_of
 from scenescope.models.vision.runtimes import RUNTIMES
 from scenescope.pipelines.scene_state import SceneState
 
+pytestmark = pytest.mark.slow
+
 PICTURE = Picture(b"jpeg", 41, 1.5, (64, 48))
 WAIT_S = 20.0
 

@@ -10,6 +10,8 @@ from scenescope.models import EventKind
 from scenescope.pipelines.log.fakes import WATCHED, event
 from scenescope.pipelines.log.records import EventQuery
 
+pytestmark = pytest.mark.slow
+
 APPEAR, TEXT, CODE = EventKind.APPEAR, EventKind.TEXT, EventKind.CODE
 
 HOSTILE = [
