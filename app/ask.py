@@ -1,37 +1,50 @@
-"""``scenescope ask``: the assistant without a window, about a source that comes to an end or an event log."""
+"""``scenescope ask``: the assistant without a window, about a source that comes to an end or an event log.
+
+It answers questions; there is nothing that it could change, so orders are refused. What is agreed to here holds for
+this run, and what is sent is noted in the user's own event log.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+import sys
 import threading
-from collections.abc import Sequence
+import time
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from scenescope.app.assistant import Assistant, Parts
-from scenescope.app.assistant.knowledge import Knowledge
-from scenescope.app.assistant.nearest import Near, Nearest
-from scenescope.app.assistant.orders import OrderContext, kinds_of
-from scenescope.app.assistant.outgoing import Outgoing
+from scenescope.app.assistant.knowledge import Knowledge, Search
+from scenescope.app.assistant.looking import host_of
+from scenescope.app.assistant.orders import OrderContext, kinds_of, parse_order
+from scenescope.app.assistant.outgoing import CONSENT, PAUSED, Outgoing
 from scenescope.app.assistant.providers import Providers
-from scenescope.app.assistant.tools.host import NoHost, zones_of
-from scenescope.app.assistant.tools.registry import toolbox
+from scenescope.app.assistant.rules import LABEL, RulesProvider
+from scenescope.app.assistant.tools.host import NoHost, no_window, zones_of
+from scenescope.app.assistant.tools.registry import Toolbox, toolbox
+from scenescope.app.assistant.words import vocabulary
 from scenescope.app.progress import Progress
 from scenescope.app.run import EXIT_DONE, RunRequest, pipeline_of, run
 from scenescope.app.settings import Environment, Settings
 from scenescope.models import SinkError, SourceError, SpecError
-from scenescope.models.language import LanguageModel, Message, MessageKind
-from scenescope.pipelines import STAGES, PipelineSpec, presets
+from scenescope.models.language import LanguageModel, Message, MessageKind, Risk
+from scenescope.models.language.sentences import SentenceEmbedder
+from scenescope.pipelines import PipelineSpec, presets
+from scenescope.pipelines.log.meaning import search_by_meaning
 from scenescope.pipelines.log.records import Session
 from scenescope.pipelines.log.schema import APPLICATION_ID
 from scenescope.pipelines.log.store import EventLog
+from scenescope.pipelines.log.talk import EgressRecord
 from scenescope.pipelines.look_ring import LookRing
 from scenescope.pipelines.scene import SceneObserver
+from scenescope.pipelines.scene_state import SceneState
 from scenescope.pipelines.sinks.event_log import LogSink
 from scenescope.pipelines.sources.open import open_source
+from scenescope.widgets.settings import MemorySettings
 
 __all__ = ["EXIT_NOT_ANSWERED", "AskRequest", "Reply", "ask"]
 
@@ -134,9 +147,12 @@ def _about_log(request: AskRequest, environment: Environment, model: LanguageMod
         session = _session(log, request)
         spec = _spec_of(session)
         observer = SceneObserver()
-        knowledge = Knowledge(lambda: observer.state, log, lambda: session.id, zones=lambda: zones_of(spec))
-        parts = _parts(observer, knowledge, log, spec, environment)
-        return _answered(request, parts, model)
+        knowledge = Knowledge(
+            lambda: observer.state, log, lambda: session.id, zones=lambda: zones_of(spec), search=_search(log)
+        )
+        if _is_order(request.question, knowledge, spec):
+            return _refusal(request)
+        return _answered(request, _parts(observer, knowledge, spec), environment, model)
 
 
 def _about_source(
@@ -152,55 +168,82 @@ def _about_source(
         raise SourceError(f"{request.source} has no end.", hint="Say after how many frames: --max-frames 300.")
     analysis = RunRequest(request.source, pipeline=request.pipeline, zones=request.zones, max_frames=request.max_frames)
     spec = pipeline_of(analysis, Progress(quiet=True), environment.presets_dir)
+    before = Knowledge(SceneState, None, lambda: None, zones=lambda: zones_of(spec))
+    if _is_order(request.question, before, spec):
+        return _refusal(request)
     with TemporaryDirectory(prefix="scenescope-") as folder, closing(EventLog(Path(folder) / "events.sqlite")) as log:
         observer, ring, sink = SceneObserver(), LookRing(), LogSink(log, pictures=False)
         outcome = run(analysis, progress, interrupted, environment.presets_dir, (observer, ring, sink))
         if outcome.exit_code != EXIT_DONE:
             return outcome.exit_code
         log.flush()
-        knowledge = Knowledge(lambda: observer.state, log, lambda: sink.latest_session_id, zones=lambda: zones_of(spec))
-        parts = _parts(observer, knowledge, log, spec, environment)
+        knowledge = Knowledge(
+            lambda: observer.state,
+            log,
+            lambda: sink.latest_session_id,
+            zones=lambda: zones_of(spec),
+            search=_search(log),
+        )
+        parts = _parts(observer, knowledge, spec)
         parts.ring = ring
-        return _answered(request, parts, model)
+        return _answered(request, parts, environment, model)
 
 
-class _Questions(Nearest):
-    """Suggests no orders: there is nothing to change here."""
+def _is_order(question: str, knowledge: Knowledge, spec: PipelineSpec) -> bool:
+    """Whether something is to be done instead of answered, understood or not; told before anything was analysed."""
+    rules, labels = RulesProvider(knowledge=knowledge), vocabulary().labels
+    if rules.understands(question, SceneState(known_labels=labels)):
+        return False
+    context = OrderContext(spec, kinds_of(), zones_of(spec), labels)
+    return rules.is_order(question) or parse_order(question, context) is not None
 
-    def to(self, text: str, context: OrderContext, questions: Sequence[str] = ()) -> Near:
-        """Nothing; the rules have suggestions of their own."""
-        return Near(False, ())
+
+def _refusal(request: AskRequest) -> Reply:
+    why = no_window()
+    message = Message(0, MessageKind.ERROR, LABEL, why.user_message, time.time(), hint=why.hint)
+    return Reply(message, request.provider)
 
 
-def _parts(
-    observer: SceneObserver, knowledge: Knowledge, log: EventLog, spec: PipelineSpec, environment: Environment
-) -> Parts:
-    host = NoHost(lambda: spec, registry=STAGES)
+def _search(log: EventLog) -> Search:
+    """By words, and by meaning where the extra is installed; its network is opened when a model first searches."""
+    embedder = SentenceEmbedder()
+    if embedder.available() is not None:
+        return log.search
+    return partial(search_by_meaning, log.meanings, log.search, embedder.embed, embedder.name)
 
-    def orders() -> OrderContext:
-        scene = observer.state
-        ids = tuple(track.track_id for track in scene.tracks if track.track_id is not None)
-        return OrderContext(spec, kinds_of(STAGES), zones_of(spec), scene.known_labels, ids)
 
-    settings = Settings.of_user(environment)
+def _parts(observer: SceneObserver, knowledge: Knowledge, spec: PipelineSpec) -> Parts:
+    host = NoHost(lambda: spec)
     return Parts(
         observer,
         knowledge=knowledge,
-        outgoing=Outgoing(settings, log.talk.add_egress),
-        toolbox=lambda look: toolbox(host, knowledge, look),
-        orders=orders,
-        nearest=_Questions,
+        toolbox=lambda look: Toolbox([t for t in toolbox(host, knowledge, look).values() if t.risk is Risk.READ]),
     )
 
 
-def _answered(request: AskRequest, parts: Parts, model: LanguageModel | None) -> Reply:
-    # Whoever writes the address and agrees on the same line has agreed.
-    parts.ask_consent = (lambda needed: True) if request.send_pictures else None
+def _outgoing(request: AskRequest, environment: Environment, model: LanguageModel | None) -> Outgoing:
+    """The way out, by what the user agreed to in the window, or on this line for this run alone."""
+    settings = Settings.of_user(environment)
+
+    def note(record: EgressRecord) -> None:
+        with closing(EventLog(environment.events_file)) as log:
+            log.talk.add_egress(record)
+
+    outgoing = Outgoing(MemorySettings({key: settings.get(key) for key in (CONSENT, PAUSED)}), note)
+    if request.send_pictures and model is not None and (host := host_of(model)):
+        outgoing.consent(host, True)
+    return outgoing
+
+
+def _answered(request: AskRequest, parts: Parts, environment: Environment, model: LanguageModel | None) -> Reply:
+    outgoing = parts.outgoing = _outgoing(request, environment, model)
     assistant = Assistant(parts, describer=model, answerer=model)
     try:
         return Reply(assistant.answer(request.question), request.provider)
     finally:
         assistant.close()
+        for host, count in outgoing.sent.items():
+            print(f"Sent {count} picture{'s' * (count != 1)} to {host}.", file=sys.stderr)
 
 
 def _session(log: EventLog, request: AskRequest) -> Session:

@@ -272,13 +272,13 @@ def ask(
     provider: Annotated[
         str, typer.Option(metavar="rules|local|URL", help="Who answers: rules, a model here, or a server.")
     ] = "rules",
-    model: Annotated[str, typer.Option(help="Which model of the server.")] = "",
+    model: Annotated[str, typer.Option(help="Which model of the server, or of those here.")] = "",
     pipeline: Pipeline = DEFAULT_PRESET,
     zones: Annotated[Path | None, typer.Option(metavar="FILE", help="Zones and lines to count in.")] = None,
     session: Annotated[int | None, typer.Option(help="Which session of an event log; the newest by default.")] = None,
     max_frames: Annotated[int | None, typer.Option(min=1, help="End after this many frames of the source.")] = None,
     send_pictures: Annotated[
-        bool, typer.Option("--send-pictures", help="Agree that pictures go to a server on another computer.")
+        bool, typer.Option("--send-pictures", help="Agree, for this run only, that pictures go to the server.")
     ] = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only errors.")] = False,

@@ -37,6 +37,7 @@ from scenescope.pipelines.scene import SceneObserver
 from scenescope.pipelines.sources.index_cache import use_index_folder
 from scenescope.pipelines.user_stages import StageFolder
 from scenescope.widgets.assistant_panel import AssistantPanel
+from scenescope.widgets.garbage import collected_on_this_thread
 from scenescope.widgets.main_window import MainWindow
 from scenescope.widgets.settings import Settings as AnySettings
 
@@ -89,7 +90,7 @@ class Desktop:
     def run(self, application: QApplication) -> int:
         """Show the window until it is closed; Qt's exit code."""
         self.window.show()
-        with _faults_told(self._tell), _closed_by_signal(self.window.close):
+        with collected_on_this_thread(), _faults_told(self._tell), _closed_by_signal(self.window.close):
             return application.exec()
 
     def close(self) -> None:

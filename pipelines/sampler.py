@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenescope.models import ZoneMeasures
+from scenescope.pipelines.events import SourcePhase, SourceState
 from scenescope.pipelines.frame import Frame, Image
 from scenescope.pipelines.sink import Sink
 from scenescope.pipelines.source import SourceInfo
 
-__all__ = ["ChangeMeter", "GlanceSink", "Reason", "Sampler", "thumbnail_of"]
+__all__ = ["ChangeMeter", "GlanceSink", "Reason", "Sampler", "target_rate_hz", "thumbnail_of"]
 
 SIDE = 32
 GLANCE_EVERY_S = 0.2
@@ -53,7 +54,7 @@ Float = NDArray[np.float32]
 
 
 class Reason(StrEnum):
-    """Why to look, the most urgent first."""
+    """Why to look."""
 
     QUESTION = "question"
     """The user has asked something that only a look can answer."""
@@ -63,6 +64,21 @@ class Reason(StrEnum):
     """A watch wants to be confirmed."""
     CHANGE = "change"
     """The scene is another than the one that was described last."""
+
+
+def target_rate_hz(source: SourceState, speed: float, capture_hz: float) -> float:
+    """How many pictures a second the pipeline should analyse; 0 where that is not known, or the picture is held.
+
+    Args:
+        source: the source as it is.
+        speed: how fast a film is played, negative for backwards. More pictures than it has need not be analysed.
+        capture_hz: how many pictures a second come. In the dark, a camera takes fewer than it says.
+    """
+    if source.phase is not SourcePhase.PLAYING or source.info is None:
+        return 0.0
+    if source.info.live:
+        return min(source.info.rate_hz, capture_hz)
+    return source.info.rate_hz * min(abs(speed), 1.0)
 
 
 def thumbnail_of(image: Image) -> Float:
@@ -144,12 +160,12 @@ def _line(x: Float, y: Float) -> tuple[float, float]:
 class Sampler:
     """Decides when a model looks, and why. Pure logic; safe to use from any thread.
 
-    What the user wants is looked at at once, whatever the budget; a watch, within the budget; a change, when the last
-    look is also long enough ago. While the model is busy nothing is looked at: what was wanted waits, and a change is
-    judged again by what is to be seen then.
+    Every look begins with :meth:`begin`. What the user wants is looked at at once, and counts for what comes after it.
+    Nothing else is looked at more often than once in :attr:`interval_s`, nor more than so many times a minute. For a
+    change, looks of all kinds count; for a watch only those of watches, since descriptions would leave it none.
 
     Args:
-        min_interval_s: least time from one look to the next for a change.
+        min_interval_s: least time from one look to the next; below 3 s it is 3 s.
         most_a_minute: no more looks within 60 s, but for those that the user wants.
         clock: monotonic seconds.
 
@@ -168,8 +184,9 @@ class Sampler:
         self._most_a_minute = most_a_minute
         self._clock = clock
         self._lock = threading.Lock()
-        self._wanted: set[Reason] = set()
-        self._looks: deque[float] = deque()
+        self._put_off = False
+        self._looks: deque[tuple[float, Reason]] = deque()
+        self._last_s: dict[Reason, float] = {}
         self._caption_s = 0.0
         self._slow = False
         self._meter = ChangeMeter()
@@ -181,13 +198,13 @@ class Sampler:
     # What it is told ---------------------------------------------------------------------------------------------
 
     def reset(self) -> None:
-        """Another source: nothing is known of it, and what was wanted is about the one before."""
+        """Another source: nothing is known of it, and what was put off is about the one before."""
         with self._lock:
             self._meter = ChangeMeter()
             self._known = None
             self._happened = 0
             self._seen = self._differs = False
-            self._wanted.clear()
+            self._put_off = False
 
     def see(self, thumbnail: Float, happened: int) -> None:
         """Take a glance at the scene, a few times a second.
@@ -202,10 +219,10 @@ class Sampler:
             self._differs = self._meter.see(thumbnail, self._clock())
             self._happened = happened
 
-    def want(self, reason: Reason) -> None:
-        """Ask for a look."""
+    def put_off(self) -> None:
+        """A description was cut off: the scene is to be described as soon as it may be, changed or not."""
         with self._lock:
-            self._wanted.add(reason)
+            self._put_off = True
 
     def captioned(self, seconds: float) -> None:
         """A look has taken so long, from the picture to the last word."""
@@ -217,45 +234,43 @@ class Sampler:
         with self._lock:
             self._slow = 0 < rate_hz < SLOW_BELOW * target_hz
 
-    def looked(self, reason: Reason) -> None:
-        """A look begins for that reason."""
-        with self._lock:
-            self._wanted.discard(reason)
-            self._looks.append(self._clock())
-            if reason in (Reason.CHANGE, Reason.ASKED):
-                self._known = self._happened
-                self._meter.settle()
-                self._differs = False
-
     # What it tells -----------------------------------------------------------------------------------------------
 
     @property
     def interval_s(self) -> float:
-        """Least time from one look to the next for a change, as things are."""
+        """Least time from one look to the next, as things are."""
         with self._lock:
             return self._interval_s()
 
-    def due(self, busy: bool = False) -> Reason | None:
-        """Why to look now; None when there is no reason to, or the model is busy. Say so with :meth:`looked`."""
+    def begin(self, reason: Reason) -> bool:
+        """Begin a look, if there may be one for that reason now; whether there may. For a change, one must be seen."""
         with self._lock:
-            if busy:
-                return None
-            for reason in (Reason.QUESTION, Reason.ASKED):
-                if reason in self._wanted:
-                    return reason
             now_s = self._clock()
-            while self._looks and self._looks[0] <= now_s - MINUTE_S:
+            while self._looks and self._looks[0][0] <= now_s - MINUTE_S:
                 self._looks.popleft()
-            if len(self._looks) >= self._most_a_minute:
-                return None
-            if Reason.WATCH in self._wanted:
-                return Reason.WATCH
-            if self._looks and now_s - self._looks[-1] < self._interval_s():
-                return None
-            return Reason.CHANGE if Reason.CHANGE in self._wanted or self._has_changed() else None
+            if not self._may(reason, now_s):
+                return False
+            self._looks.append((now_s, reason))
+            self._last_s[reason] = now_s
+            if reason in (Reason.CHANGE, Reason.ASKED):
+                self._put_off = False
+                self._known = self._happened
+                self._meter.settle()
+                self._differs = False
+            return True
+
+    def _may(self, reason: Reason, now_s: float) -> bool:
+        if reason in (Reason.QUESTION, Reason.ASKED):
+            return True
+        counting = (reason,) if reason is Reason.WATCH else tuple(Reason)
+        last_s = max((self._last_s[one] for one in counting if one in self._last_s), default=-float("inf"))
+        in_a_minute = sum(one in counting for _, one in self._looks)
+        if in_a_minute >= self._most_a_minute or now_s - last_s < self._interval_s():
+            return False
+        return reason is Reason.WATCH or self._put_off or self._has_changed()
 
     def _interval_s(self) -> float:
-        interval_s = max(self.min_interval_s, OF_CAPTION_TIME * self._caption_s)
+        interval_s = max(MIN_INTERVAL_S, self.min_interval_s, OF_CAPTION_TIME * self._caption_s)
         return 2 * interval_s if self._slow else interval_s
 
     def _has_changed(self) -> bool:

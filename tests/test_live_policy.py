@@ -24,6 +24,7 @@ TICK_MS = 10
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_minute_live_with_a_stage_of_half_a_second(qtbot, tmp_path):
     STAGES.add("slow", Slow)
     engine = Engine(PipelineSpec().added("slow", {"delay_s": 0.5}).added("detect"))

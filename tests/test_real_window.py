@@ -15,6 +15,8 @@ import pytest
 
 from scenescope.pipelines.sources import code_marker
 
+pytestmark = pytest.mark.alone
+
 XVFB = shutil.which("Xvfb")
 
 

@@ -31,7 +31,11 @@ ROWS = (
     ("settings", "Assistant se&ttings...", "Settings", "Ctrl+Alt+A", "settings",
      "Choose who describes and who answers"),
 )  # fmt: skip
-CHECKABLE = ("pause", "pause_sending")
+# Of those that are switched on and off, what then holds: on, off.
+CHECKABLE = {
+    "pause": ("The scene is not described until you go on.", "The scene is described again."),
+    "pause_sending": ("No picture leaves this computer until you go on.", "Pictures may be sent again."),
+}
 
 
 class PanelActions(QObject):
@@ -64,6 +68,12 @@ class PanelActions(QObject):
     def all(self) -> list[QAction]:
         """In the order of a menu."""
         return list(self._by_name.values())
+
+    def switched(self, name: str) -> tuple[str, str]:
+        """What holds since an action was switched on or off, and how to switch it back."""
+        action, (on, off) = self._by_name[name], CHECKABLE[name]
+        keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+        return (on, f"{keys} goes on.") if action.isChecked() else (off, f"{keys} pauses it again.")
 
     @override
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 from typing_extensions import override
 
 from scenescope.models.language import ModelState, Phase, Reach
 from scenescope.widgets.assistant_parts import Dots, breakable, plain_label, sign
+from scenescope.widgets.assistant_style import panel_style
 from scenescope.widgets.theme import Colours, colours_of
 
-__all__ = ["RUNNING", "PrivacyBadge", "StateLine", "reach_sign"]
+__all__ = ["RUNNING", "CornerBadge", "PrivacyBadge", "StateLine", "reach_sign"]
 
 RUNNING = (Phase.LOADING, Phase.LOOKING, Phase.ANSWERING)
 BUSY = (*RUNNING, Phase.DOWNLOADING)
 PER_MILLE = 1000
+CORNER_PX = 10
+BESIDE_WORDS_PX = 52
 _PHASE_SIGNS = {
     Phase.OFF: "power",
     Phase.NEEDS_MODEL: "models",
@@ -112,6 +115,52 @@ class PrivacyBadge(QPushButton):
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
             self._redraw()
+
+
+class CornerBadge(PrivacyBadge):
+    """The badge in the lower right corner of the picture, for as long as the panel with its own is out of sight.
+
+    Args:
+        picture: what it lies over.
+    """
+
+    def __init__(self, picture: QWidget) -> None:
+        super().__init__(picture)
+        self._picture = picture
+        # Tab goes through the objects of the picture; the keys of the badge's action lead here too.
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setStyleSheet(panel_style(colours_of(self)))
+        picture.installEventFilter(self)
+        self.hide()
+
+    def tell(self, reach: Reach, sent: int, paused: bool, *, panel_seen: bool) -> None:
+        """Show it if pictures may leave this computer and nothing else says so."""
+        self.show_reach(reach, sent, paused)
+        shown = reach is not Reach.THIS_COMPUTER and not panel_seen
+        if shown:
+            self._place()
+        self.setVisible(shown)
+
+    def _place(self) -> None:
+        room = self._picture.rect().adjusted(0, 0, -CORNER_PX, -CORNER_PX)
+        longest = max(one.fontMetrics().horizontalAdvance(one.text()) for one in (self.words, self.count))
+        width = min(longest + BESIDE_WORDS_PX, room.width() - CORNER_PX)
+        height = self.heightForWidth(width)
+        self.setGeometry(room.right() - width + 1, room.bottom() - height + 1, width, height)
+
+    @override
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize and self.isVisible():
+            self._place()
+        return super().eventFilter(watched, event)
+
+    @override
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            style = panel_style(colours_of(self))
+            if style != self.styleSheet():
+                self.setStyleSheet(style)
 
 
 class StateLine(QWidget):

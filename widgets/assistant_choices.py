@@ -15,6 +15,7 @@ __all__ = [
     "DESCRIBE_WITH",
     "HISTORY",
     "MIN_INTERVAL_S",
+    "OFF",
     "RULES",
     "SERVERS",
     "EndpointFields",
@@ -36,8 +37,10 @@ MIN_INTERVAL_S = "assistant.min_interval_s"
 HISTORY = "assistant.history"
 CONSENT = "assistant.consent"
 RULES = "rules"
+OFF = "off"
 DEFAULT_INTERVAL_S = 3.0
-INTERVALS_S = (1.0, 3600.0)
+# The sampler looks no oftener than the first of these.
+INTERVALS_S = (3.0, 3600.0)
 MOST_SERVERS = 50
 
 
@@ -58,7 +61,7 @@ class ServerRow:
 
 @dataclass(frozen=True)
 class LocalRow:
-    """A model that can run on this computer. ``ready`` when it is here."""
+    """A model that can run on this computer. ``ready`` when it is here; otherwise it can be downloaded."""
 
     name: str
     title: str
@@ -70,6 +73,11 @@ class LocalRow:
     def key(self) -> str:
         """How it is called in the settings of who describes and who answers."""
         return f"local:{self.name}"
+
+    @property
+    def words(self) -> str:
+        """For a list of choices."""
+        return self.title if self.ready else f"{self.title} (not downloaded, {self.size_text})"
 
 
 @dataclass(frozen=True)

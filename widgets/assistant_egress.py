@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from PySide6.QtCore import Qt, Slot
@@ -37,6 +37,7 @@ __all__ = ["ConsentDialog", "EgressDialog", "as_csv"]
 
 COLUMNS = ("Time", "Host", "Reach", "Pictures", "Size", "For")
 WORDS_PX = 320
+MOST_SHOWN = 1000
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 SENT = (
     "Pictures of what is shown, at most 512 pixels wide or high, with faces blurred and without the data that cameras "
@@ -59,6 +60,33 @@ class SentRow(Protocol):
     def bytes(self) -> int: ...
     @property
     def purpose(self) -> str: ...
+
+
+class SentTotal(Protocol):
+    """How much was sent in all."""
+
+    @property
+    def sendings(self) -> int: ...
+    @property
+    def pictures(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+
+
+class SentLog(Protocol):
+    """What was sent, as the event log keeps it. All methods may wait for the disk."""
+
+    def egress(self, limit: int) -> Sequence[SentRow]:
+        """The newest first, at most so many."""
+
+    def all_egress(self) -> Iterable[SentRow]:
+        """All of it, the newest first."""
+
+    def egress_total(self) -> SentTotal:
+        """How much it is."""
+
+    def clear_egress(self) -> None:
+        """Forget it, and wait until that is done."""
 
 
 class ConsentDialog(QDialog):
@@ -119,7 +147,7 @@ class ConsentDialog(QDialog):
         super().done(result)
 
 
-def as_csv(rows: Sequence[SentRow]) -> str:
+def as_csv(rows: Iterable[SentRow]) -> str:
     """The table as CSV (RFC 4180), times in UTC (ISO 8601). A cell never begins as a formula of a spreadsheet does."""
     text = io.StringIO()
     writer = csv.writer(text)
@@ -132,26 +160,23 @@ def as_csv(rows: Sequence[SentRow]) -> str:
 
 
 class EgressDialog(QDialog):
-    """The last picture that was sent, and every sending, the newest first.
+    """The last picture that was sent, and the latest sendings, the newest first; as CSV all of them.
 
     Args:
-        records: reads what was sent; called on a thread.
-        clear: forgets it; called on a thread.
+        sent: what was sent; read on a thread.
         last_picture: what was sent last, since the app was started; None for nothing.
     """
 
     def __init__(
         self,
-        records: Callable[[], Sequence[SentRow]],
-        clear: Callable[[], object],
+        sent: SentLog,
         last_picture: Callable[[], Picture | None] = lambda: None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle("What was sent")
         self.resize(720, 520)
-        self._records, self._clear, self._last_picture = records, clear, last_picture
-        self.rows: list[SentRow] = []
+        self._sent, self._last_picture = sent, last_picture
         self._reader = EventReader("assistant egress", self)
         self.notice = Banner()
         self.notice.pressed.connect(self._really_clear)
@@ -164,7 +189,9 @@ class EgressDialog(QDialog):
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
-        self.copy = dialog_button("Cop&y as CSV", self._copy, "Put the whole table on the clipboard")
+        self.copy = dialog_button(
+            "Cop&y as CSV", self._copy, "Put all that was sent on the clipboard, also what is not shown"
+        )
         self.clear = dialog_button("&Clear...", self._ask_clear, "Forget what was sent; you are asked first")
         refresh = dialog_button("&Refresh", self.refresh, "Read it again (F5)")
         QShortcut(QKeySequence.StandardKey.Refresh, self, self.refresh)
@@ -193,31 +220,42 @@ class EgressDialog(QDialog):
             self.caption.setText(f"The last picture that was sent: {at}, {width} x {height}, {size}")
         else:
             self.caption.setText("No picture was sent since Scenescope was started.")
-        self._reader.ask("read", self._records, self._show, self._failed)
+        self._reader.ask("read", self._read, self._show, self._failed)
 
-    def _show(self, rows: Sequence[SentRow]) -> None:
-        self.rows = list(rows)
-        self.table.setRowCount(len(self.rows))
-        for number, row in enumerate(self.rows):
+    def _read(self) -> tuple[Sequence[SentRow], SentTotal]:
+        return self._sent.egress(MOST_SHOWN), self._sent.egress_total()
+
+    def _forget(self) -> tuple[Sequence[SentRow], SentTotal]:
+        self._sent.clear_egress()
+        return self._read()
+
+    def _show(self, read: tuple[Sequence[SentRow], SentTotal]) -> None:
+        rows, total = read
+        self.table.setRowCount(len(rows))
+        for number, row in enumerate(rows):
             at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row.wall_s))
             cells = (at, row.host, row.reach, f"{row.pictures:,}", size_text(row.bytes), row.purpose)
             for place, text in enumerate(cells):
                 item = QTableWidgetItem(text)
                 item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{COLUMNS[place]}: {text}")
                 self.table.setItem(number, place, item)
-        pictures, size = sum(row.pictures for row in self.rows), sum(row.bytes for row in self.rows)
-        many = f"{pictures:,} picture{'s' * (pictures != 1)} in {len(self.rows):,} sending{'s' * (len(self.rows) != 1)}"
-        self.said.setText(f"{many}, {size_text(size)}" if self.rows else "Nothing was sent.")
-        self.copy.setEnabled(bool(self.rows))
-        self.clear.setEnabled(bool(self.rows))
+        many = f"{total.pictures:,} picture{'s' * (total.pictures != 1)}"
+        many += f" in {total.sendings:,} sending{'s' * (total.sendings != 1)}, {size_text(total.bytes)}"
+        shown = f". Shown are the newest {len(rows):,} of {total.sendings:,}." if len(rows) < total.sendings else ""
+        self.said.setText(f"{many}{shown}" if total.sendings else "Nothing was sent.")
+        self.copy.setEnabled(bool(total.sendings))
+        self.clear.setEnabled(bool(total.sendings))
 
     def _failed(self, error: Exception) -> None:
         self.said.setText("")
         self.notice.say(Level.ERROR, "What was sent cannot be read.", in_words(error))
 
     def _copy(self) -> None:
-        QGuiApplication.clipboard().setText(as_csv(self.rows))
-        self.notice.say(Level.INFO, "The table is on the clipboard.", seconds=4)
+        self._reader.ask("copy", lambda: as_csv(self._sent.all_egress()), self._copied, self._failed)
+
+    def _copied(self, text: str) -> None:
+        QGuiApplication.clipboard().setText(text)
+        self.notice.say(Level.INFO, "All that was sent is on the clipboard.", seconds=4)
 
     def _ask_clear(self) -> None:
         message = "Forget what was sent? This cannot be undone."
@@ -228,7 +266,7 @@ class EgressDialog(QDialog):
         self.notice.hide()
         if word == "clear":
             # Read again on the same thread, so that what is shown is what is kept.
-            self._reader.ask("read", lambda: (self._clear(), self._records())[1], self._show, self._failed)
+            self._reader.ask("read", self._forget, self._show, self._failed)
 
     @override
     def done(self, result: int) -> None:

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QVBoxLayout, QWid
 
 from scenescope.models.language import Conversation
 from scenescope.widgets.assistant_actions import PanelActions
-from scenescope.widgets.assistant_badge import RUNNING, PrivacyBadge, StateLine, reach_sign
+from scenescope.widgets.assistant_badge import RUNNING, CornerBadge, PrivacyBadge, StateLine, reach_sign
 from scenescope.widgets.assistant_parts import Chip
 from scenescope.widgets.assistant_services import PanelServices
 from scenescope.widgets.icons import icon
@@ -27,6 +27,9 @@ class AssistantHeader(QWidget):
         actions: of the panel.
         services: who may answer and what was sent.
 
+    Attributes:
+        corner: tells where pictures go when this is out of sight; None where there is nothing to lie over.
+
     Signals:
         download_wanted: the model that is missing.
     """
@@ -38,6 +41,7 @@ class AssistantHeader(QWidget):
         self.services = services
         self._actions = actions
         self.running = False
+        self.corner: CornerBadge | None = None
         self.who = Chip(NOBODY, "Who answers", padding_px=WHO_PADDING_PX)
         self.who.setObjectName("assistantWho")
         self.menu = QMenu(self.who)
@@ -88,14 +92,20 @@ class AssistantHeader(QWidget):
                 self.who.setAccessibleDescription("Who answers")
             self.state.show_state(state, self.services.download_progress())
             paused = self.services.sending_paused()
-            self.badge.show_reach(conversation.reach, self.services.sent(), paused)
+            reach, sent = conversation.reach, self.services.sent()
+            self.badge.show_reach(reach, sent, paused)
+            if self.corner is not None:
+                # Behind another dock's tab nothing of it is seen, although it is not hidden.
+                self.corner.tell(reach, sent, paused, panel_seen=not self.visibleRegion().isEmpty())
             _check(self._actions["pause"], conversation.paused)
             _check(self._actions["pause_sending"], paused)
             self.running = doing or state.phase in RUNNING
             if self.running:
                 self.state.dots.step()
-        elif self.who.whole != NOBODY:
+        else:
             self.who.set_whole(NOBODY)
+            if self.corner is not None:
+                self.corner.hide()
         self._actions["stop"].setEnabled(self.running)
         self.stop.setVisible(self.running)
 

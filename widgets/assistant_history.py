@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 from typing_extensions import override
 
-from scenescope.models.language import Message
+from scenescope.models.language import Evidence, Message
 from scenescope.widgets.assistant_list import MessageList
 from scenescope.widgets.assistant_message import MessageView
 from scenescope.widgets.assistant_parts import plain_label
@@ -96,6 +96,8 @@ class HistoryStore(Protocol):
 class HistoryDialog(QDialog):
     """Beside the window, which goes on. What is forgotten one by one is gone when the dialog is closed.
 
+    It closes itself when evidence is clicked, so that the picture can be seen and what is asked about it answered.
+
     Args:
         store: where conversations are kept.
         ask_path: asks the user for a file, given its suggested name; None when they want none.
@@ -105,6 +107,7 @@ class HistoryDialog(QDialog):
     """
 
     evidence_requested = Signal(object)
+    forgot = Signal()
 
     def __init__(
         self,
@@ -243,7 +246,7 @@ class HistoryDialog(QDialog):
         views = []
         for message in messages[-MOST_SHOWN:]:
             view = MessageView(message, self._loader)
-            view.evidence_clicked.connect(self.evidence_requested)
+            view.evidence_clicked.connect(self._go_to)
             views.append(view)
         self.messages.add(views)
         found = set((self._hits or {}).get(number, ())) if number is not None else set()
@@ -251,6 +254,11 @@ class HistoryDialog(QDialog):
             if view.message.message_id in found:
                 self.messages.go_to(view)
                 break
+
+    @Slot(object)
+    def _go_to(self, evidence: Evidence) -> None:
+        self.close()
+        self.evidence_requested.emit(evidence)
 
     def _enable(self) -> None:
         there = self.current is not None
@@ -309,6 +317,7 @@ class HistoryDialog(QDialog):
             self._reader.ask("list", self._store.conversations, self._show_list, self._failed)
         elif word == "all":
             self._forgotten.clear()
+            self.forgot.emit()
             self._reader.ask("list", self._forget_everything, self._show_list, self._failed)
 
     def _forget_everything(self) -> Sequence[Kept]:
@@ -320,6 +329,8 @@ class HistoryDialog(QDialog):
 
     @override
     def done(self, result: int) -> None:
+        if self._forgotten:
+            self.forgot.emit()
         for number in self._forgotten:
             self._reader.ask("", partial(self._store.delete, number), lambda _: None, lambda _: None)
         self._forgotten.clear()

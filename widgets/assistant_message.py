@@ -28,7 +28,7 @@ from scenescope.widgets.theme import colours_of
 __all__ = ["MessageView"]
 
 MOST_GROWING_CHARS = 1000
-CHECKED = "What this says was looked up by the app: objects, numbers and times"
+CHECKED = "All objects, numbers and times in this that the app can check agree with what it has looked up"
 SIGNS = {MessageKind.WATCH: ("watch", "watch"), MessageKind.ERROR: ("error", "problem")}
 
 
@@ -250,8 +250,7 @@ class MessageView(QFrame):
         self.chips = []
         for one in evidence:
             about = "" if one.track_id is None else f" and select #{one.track_id}"
-            where = "" if one.session_id is None else " in the recorded session"
-            button = Chip(str(one), f"Jump to {media_time(one.pts_s)}{where}{about}")
+            button = Chip(str(one), f"Jump to {media_time(one.pts_s)}{about}")
             button.clicked.connect(lambda _=False, one=one: self.evidence_clicked.emit(one))
             flow.addWidget(button)
             self.chips.append(button)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
-from PySide6.QtCore import QElapsedTimer, QEvent, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QAction, QHideEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 from typing_extensions import override
@@ -14,7 +12,9 @@ from typing_extensions import override
 from scenescope.models.language import Conversation, Evidence, Message, MessageKind, Phase, Picture, phrase_parts
 from scenescope.widgets.assistant_actions import PanelActions
 from scenescope.widgets.assistant_ask import MAX_QUESTION_CHARS, AskRow
+from scenescope.widgets.assistant_badge import CornerBadge
 from scenescope.widgets.assistant_header import AssistantHeader
+from scenescope.widgets.assistant_inbox import MAX_MESSAGES, Inbox
 from scenescope.widgets.assistant_list import MessageList
 from scenescope.widgets.assistant_message import MessageView
 from scenescope.widgets.assistant_pictures import PictureDialog, PictureLoader
@@ -24,10 +24,8 @@ from scenescope.widgets.theme import colours_of
 
 __all__ = ["AssistantPanel"]
 
-MAX_MESSAGES = 500
 SHOWN_AT_ONCE = 100
 TRIM_SLACK = 20
-UPDATE_INTERVAL_MS = 67
 LOOK_EVERY_MS = 250
 
 
@@ -61,6 +59,8 @@ class AssistantPanel(QWidget):
         track_selected: the number of the track that it is about.
         evidence_requested: the :class:`~scenescope.models.language.Evidence` itself, of this or another session.
         download_requested: the model that is missing.
+        show_requested: the panel itself, which is not seen and has something to show.
+        told: what a command did while the panel is not seen: message and how to go on.
         watches_requested, history_requested, egress_requested, settings_requested: open that dialog.
     """
 
@@ -68,11 +68,12 @@ class AssistantPanel(QWidget):
     track_selected = Signal(int)
     evidence_requested = Signal(object)
     download_requested = Signal()
+    show_requested = Signal()
+    told = Signal(str, str)
     watches_requested = Signal()
     history_requested = Signal()
     egress_requested = Signal()
     settings_requested = Signal()
-    _woken = Signal()
 
     def __init__(
         self,
@@ -85,21 +86,15 @@ class AssistantPanel(QWidget):
         self._conversation: Conversation | None = None
         self._held = _Held()
         self.destroyed.connect(self._held.let_go)
-        self._lock = threading.Lock()
-        self._waiting: dict[int, Message] = {}
-        self._wake_up_sent = False
+        self._inbox = Inbox(self)
+        self._inbox.due.connect(self._show_waiting)
         self._views: dict[int, MessageView] = {}
         self._doing: dict[int, MessageView] = {}
         self._cleared: tuple[Message, ...] = ()
         self._limit = SHOWN_AT_ONCE
-        self._since_update = QElapsedTimer()
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.timeout.connect(self._show_waiting)
         self._look_timer = QTimer(self)
         self._look_timer.setInterval(LOOK_EVERY_MS)
         self._look_timer.timeout.connect(self._look)
-        self._woken.connect(self._wake, Qt.ConnectionType.QueuedConnection)
         self.actions_ = PanelActions(self)
         self._make_widgets(services)
         self._connect_actions()
@@ -119,7 +114,10 @@ class AssistantPanel(QWidget):
         for name in ("ask", "describe", "pause", "pause_sending", "clear"):
             self.actions_[name].setEnabled(conversation is not None)
         if conversation is not None:
-            self._held.unsubscribe = conversation.subscribe(self._receive)
+            self._held.unsubscribe = conversation.subscribe(self._inbox.put)
+            self._look_timer.start()
+        else:
+            self._look_timer.stop()
         self._show_all_anew()
         self._offer(())
         self._look()
@@ -127,6 +125,12 @@ class AssistantPanel(QWidget):
     def set_services(self, services: PanelServices) -> None:
         """Who else may answer, and what has left this computer."""
         self._header.services = services
+        self._look()
+
+    def put_badge_over(self, picture: QWidget) -> None:
+        """Tell in a corner of the picture where pictures go, whenever they leave this computer and this is not seen."""
+        corner = self._header.corner = CornerBadge(picture)
+        corner.clicked.connect(self.actions_["egress"].trigger)
         self._look()
 
     def ask(self, text: str) -> None:
@@ -178,6 +182,8 @@ class AssistantPanel(QWidget):
         }
         for name, act in does.items():
             self.actions_[name].triggered.connect(lambda _=False, act=act: act())
+        for name in ("ask", "describe", "clear"):
+            self.actions_[name].triggered.connect(self._be_seen)
         self.actions_["pause"].toggled.connect(self._set_paused)
         self.actions_["pause_sending"].toggled.connect(self._pause_sending)
 
@@ -201,35 +207,11 @@ class AssistantPanel(QWidget):
 
     # Messages ----------------------------------------------------------------------------------------------------
 
-    def _receive(self, message: Message) -> None:
-        """Take a message, on the thread that made it."""
-        with self._lock:
-            self._waiting[message.message_id] = message
-            if len(self._waiting) > MAX_MESSAGES:
-                del self._waiting[next(iter(self._waiting))]
-            if self._wake_up_sent:
-                return
-            self._wake_up_sent = True
-        with suppress(RuntimeError):  # The panel is being destroyed.
-            self._woken.emit()
-
-    @Slot()
-    def _wake(self) -> None:
-        elapsed = self._since_update.elapsed() if self._since_update.isValid() else UPDATE_INTERVAL_MS
-        if elapsed >= UPDATE_INTERVAL_MS:
-            self._show_waiting()
-        elif not self._later.isActive():
-            self._later.start(UPDATE_INTERVAL_MS - elapsed)
-
     @Slot()
     def _show_waiting(self) -> None:
-        with self._lock:
-            self._wake_up_sent = False
-            waiting, self._waiting = self._waiting, {}
-        self._since_update.start()
-        if not waiting:
+        messages = self._inbox.take()
+        if not messages:
             return
-        messages = [waiting[number] for number in sorted(waiting)]
         self._append(messages)
         self._more.setVisible(not self._list.at_end)
         said = [message for message in messages if message.kind is not MessageKind.QUESTION and not message.doing]
@@ -267,8 +249,8 @@ class AssistantPanel(QWidget):
 
     def _new_view(self, message: Message) -> MessageView:
         view = self._views[message.message_id] = MessageView(message, self._held.loader)
-        view.evidence_clicked.connect(self._open_evidence)
-        view.picture_clicked.connect(lambda number, view=view: self._open_picture(view.message.pictures, number))
+        view.evidence_clicked.connect(lambda evidence, view=view: self._open_evidence(evidence, view.message))
+        view.picture_clicked.connect(lambda number, view=view: self._open_picture(view.message, number))
         view.undo_wanted.connect(self._undo_change)
         view.accepted.connect(self._accept)
         view.dismissed.connect(self._dismiss)
@@ -295,30 +277,38 @@ class AssistantPanel(QWidget):
         self._list.set_earlier(bool(self._earlier()))
 
     def _show_all_anew(self) -> None:
-        with self._lock:
-            self._waiting.clear()
+        self._inbox.clear()
         self._remove_views(list(self._views))
         self._limit = SHOWN_AT_ONCE
         if self._conversation is not None:
             self._append(self._conversation.messages[-SHOWN_AT_ONCE:])
 
-    @Slot(object)
-    def _open_evidence(self, evidence: Evidence) -> None:
-        self.evidence_requested.emit(evidence)
-        if evidence.session_id in (None, self._header.services.session_id()):
-            self.seek_requested.emit(evidence.pts_s)
-            if evidence.track_id is not None:
-                self.track_selected.emit(evidence.track_id)
+    def _open_evidence(self, evidence: Evidence, message: Message | None = None) -> None:
+        """Lead to the picture: in the source, or where nobody can go back to it, among those that were looked at."""
+        services = self._header.services
+        now = evidence.session_id in (None, services.session_id())
+        looked_at = [picture.frame_index for picture in message.pictures] if message is not None else []
+        if message is not None and now and not services.can_seek() and evidence.frame_index in looked_at:
+            self._open_picture(message, looked_at.index(evidence.frame_index))
+        else:
+            self.evidence_requested.emit(evidence)
+            if now:
+                self.seek_requested.emit(evidence.pts_s)
+        if now and evidence.track_id is not None:
+            self.track_selected.emit(evidence.track_id)
 
-    def _open_picture(self, pictures: Sequence[Picture], number: int) -> None:
-        dialog = PictureDialog(pictures, number, self._held.loader, self)
-        dialog.jump_wanted.connect(self._jump_to_picture)
-        self._jump_to_picture(dialog.picture)
+    def _open_picture(self, message: Message, number: int) -> None:
+        session_id = next((one.session_id for one in message.evidence), None)
+
+        def jump(picture: Picture) -> None:
+            self._open_evidence(Evidence(picture.frame_index, picture.pts_s, session_id=session_id))
+
+        can_seek = self._header.services.can_seek()
+        dialog = PictureDialog(message.pictures, number, self._held.loader, self, can_jump=can_seek)
+        dialog.jump_wanted.connect(jump)
+        if can_seek:
+            jump(dialog.picture)
         dialog.show()
-
-    @Slot(object)
-    def _jump_to_picture(self, picture: Picture) -> None:
-        self._open_evidence(Evidence(picture.frame_index, picture.pts_s))
 
     def _offer(self, suggestions: Sequence[str]) -> None:
         """Show questions to click on: those of the last answer, else some that can be answered now."""
@@ -338,10 +328,24 @@ class AssistantPanel(QWidget):
         answering = state is not None and (state.phase is Phase.ANSWERING or bool(self._doing))
         self._foot.set_answering(answering)
 
+    @property
+    def _seen(self) -> bool:
+        return not self.visibleRegion().isEmpty()
+
+    @Slot()
+    def _be_seen(self) -> None:
+        if not self._seen:
+            self.show_requested.emit()
+
+    def _tell(self, message: str, more: str) -> None:
+        if not self._seen:
+            self.told.emit(message, more)
+
     def _stop(self) -> None:
         if self._conversation is not None:
             self._conversation.stop()
             self._foot.line.setFocus()
+            self._tell("The assistant was stopped.", "What it said so far stays in its panel (F7).")
 
     def _describe(self) -> None:
         if self._conversation is not None:
@@ -365,10 +369,12 @@ class AssistantPanel(QWidget):
     def _pause_sending(self, paused: bool) -> None:
         self._header.services.set_sending_paused(paused)
         self._look()
+        self._tell(*self.actions_.switched("pause_sending"))
 
     def _set_paused(self, paused: bool) -> None:
         if self._conversation is not None:
             self._conversation.set_paused(paused)
+            self._tell(*self.actions_.switched("pause"))
 
     def _clear(self) -> None:
         if self._conversation is None:
@@ -418,12 +424,11 @@ class AssistantPanel(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._look()
-        self._look_timer.start()
 
     @override
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
-        self._look_timer.stop()
+        self._look()
 
     @override
     def changeEvent(self, event: QEvent) -> None:

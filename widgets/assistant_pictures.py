@@ -12,10 +12,10 @@ from PySide6.QtWidgets import QAbstractButton, QDialog, QHBoxLayout, QLabel, QPu
 from typing_extensions import override
 
 from scenescope.models.language import Picture, media_time
-from scenescope.widgets.assistant_parts import FlowLayout, sign
+from scenescope.widgets.assistant_parts import FlowLayout, plain_label, sign
 from scenescope.widgets.theme import colours_of
 
-__all__ = ["PictureDialog", "PictureLoader", "PictureStrip", "PictureView", "decoded"]
+__all__ = ["MomentDialog", "PictureDialog", "PictureLoader", "PictureStrip", "PictureView", "decoded"]
 
 THUMB_WH = (72, 48)
 LARGE_WH = (1024, 768)
@@ -231,7 +231,7 @@ class PictureView(QLabel):
 
 
 class PictureDialog(QDialog):
-    """One of the pictures, large; Left and Right go to its neighbours, Enter jumps to its time.
+    """One of the pictures, large; Left and Right go to its neighbours, Enter jumps to its time if it ``can_jump``.
 
     Signals:
         jump_wanted: the :class:`~scenescope.models.language.Picture` to go to.
@@ -240,7 +240,13 @@ class PictureDialog(QDialog):
     jump_wanted = Signal(object)
 
     def __init__(
-        self, pictures: Sequence[Picture], number: int, loader: PictureLoader, parent: QWidget | None = None
+        self,
+        pictures: Sequence[Picture],
+        number: int,
+        loader: PictureLoader,
+        parent: QWidget | None = None,
+        *,
+        can_jump: bool = True,
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -263,6 +269,7 @@ class PictureDialog(QDialog):
             button.setToolTip(tip)
             button.clicked.connect(act)
             row.addWidget(button)
+        self.jump.setVisible(can_jump)
         column = QVBoxLayout(self)
         column.addWidget(self.view, 1)
         column.addLayout(row)
@@ -294,7 +301,45 @@ class PictureDialog(QDialog):
         key = event.key()
         if key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
             self.go(1 if key == Qt.Key.Key_Right else -1)
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not self.jump.isHidden():
             self.jump_wanted.emit(self.picture)
         else:
             super().keyPressEvent(event)
+
+
+class MomentDialog(QDialog):
+    """What is kept of a moment that cannot be gone back to: a picture and what it is, or that there is none."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Kept picture")
+        self.view = PictureView(self)
+        self.words = plain_label()
+        close = QPushButton("&Close")
+        close.setToolTip("Close this window (Esc)")
+        close.clicked.connect(self.close)
+        row = QHBoxLayout()
+        row.addWidget(self.words, 1)
+        row.addWidget(close)
+        column = QVBoxLayout(self)
+        column.addWidget(self.view, 1)
+        column.addLayout(row)
+        self.resize(560, 400)
+
+    def show_moment(self, picture: Picture | None, words: str) -> None:
+        """Show another moment; ``words`` say what the picture is, or why there is none."""
+        self.view.setVisible(picture is not None)
+        if picture is not None:
+            self.view.show_picture(picture)
+        else:
+            self.resize(self.width(), self.minimumSizeHint().height())
+        self.words.setText(words)
+        self.setAccessibleDescription(words)
+        self.show()
+        self.raise_()
+
+    @override
+    def done(self, result: int) -> None:
+        self.view.close_loader()
+        super().done(result)

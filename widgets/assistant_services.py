@@ -40,6 +40,7 @@ class PanelServices:
         sent: how many pictures have left this computer since the app was started.
         sending_paused, set_sending_paused: whether pictures may leave it now.
         download_progress: of the model that is being downloaded, 0 to 1; None where it is not known.
+        can_seek: whether one can go back in the source that is open; not in a camera.
         session_id: of the event log's session that goes on; evidence of it leads to the source that is open.
     """
 
@@ -50,4 +51,5 @@ class PanelServices:
     sending_paused: Callable[[], bool] = lambda: False
     set_sending_paused: Callable[[bool], object] = lambda _paused: None
     download_progress: Callable[[], float | None] = lambda: None
+    can_seek: Callable[[], bool] = lambda: True
     session_id: Callable[[], int | None] = lambda: None

@@ -29,6 +29,7 @@ from scenescope.widgets.assistant_choices import (
     INTERVALS_S,
     MIN_INTERVAL_S,
     MOST_SERVERS,
+    OFF,
     RULES,
     SERVERS,
     Keys,
@@ -187,12 +188,13 @@ class AssistantSettingsDialog(QDialog):
     def refresh(self) -> None:
         """Read settings and models anew."""
         local, servers = list(self._local_models()), servers_of(self._settings)
-        choices = [(RULES, "Rules, not AI"), *((row.key, row.title) for row in local if row.ready)]
+        choices = [(RULES, "Rules, not AI"), *((row.key, row.words) for row in local)]
         choices += [(server.key, f"{server.name} (server)") for server in servers]
         for setting, combo in self.roles.items():
             wanted = self._settings.get(setting, RULES)
             combo.clear()
-            for key, title in choices:
+            nobody = [(OFF, "Nobody (off)")] if setting == DESCRIBE_WITH else []
+            for key, title in [*choices, *nobody]:
                 combo.addItem(title, key)
             if combo.findData(wanted) < 0:
                 combo.addItem(f"{wanted} (not here any more)", wanted)

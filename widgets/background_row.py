@@ -24,6 +24,8 @@ class BackgroundRow(QWidget):
 
     changed = Signal()
     """Work has begun or ended."""
+    progressed = Signal()
+    """It has come farther."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -84,6 +86,7 @@ class BackgroundRow(QWidget):
             if progress.size_bytes:
                 self.bar.setRange(0, PER_MILLE)
                 self.bar.setValue(progress.done_bytes * PER_MILLE // progress.size_bytes)
+            self.progressed.emit()
         if not done:
             return
         self._end()

@@ -270,6 +270,9 @@ class EventPanel(QWidget):
     def _show_loaded(self, loaded: Loaded) -> None:
         if loaded.session is None:
             self._leave()
+            if self._pending is not None:
+                self._pending = None
+                self.notice.say(Level.INFO, "What was kept of that time is not in the event log any more.")
             return
         first = self.session is None
         self.session = loaded.session

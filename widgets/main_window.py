@@ -69,8 +69,9 @@ class MainWindow(QMainWindow):
         settings: what is remembered between runs.
         log: where events and analyses are kept; closed by whoever made it, after the window.
         embed: tells how objects look, for "find similar", or says why it cannot be told.
-        assistant_panel: shown in a dock of its own. Of ``seek_requested(float)``, ``track_selected(int)`` and
-            ``menu_actions`` it uses those that there are.
+        assistant_panel: shown in a dock of its own. Of ``seek_requested(float)``, ``track_selected(int)``,
+            ``show_requested()``, ``told(str, str)``, ``put_badge_over(viewport)`` and ``menu_actions`` it uses those
+            that there are.
         camera_lister: gives the cameras that are connected now. Called first in the GUI thread, when a camera is asked
             for, and later in others, when one is looked for again.
         open_source: makes a source of a text and options.
@@ -159,6 +160,8 @@ class MainWindow(QMainWindow):
         actions.tint(self.theme.colours)
         for action in actions:
             (self.stages if action.spec.scope == "stages" else self).addAction(action)
+        # Their keys work also where neither panel nor menu bar is to be seen.
+        self.addActions(more)
         centre = QWidget()
         column = QVBoxLayout(centre)
         column.setContentsMargins(2, 0, 2, 0)
@@ -222,6 +225,12 @@ class MainWindow(QMainWindow):
             seek.connect(self.playback.seek)
         if (select := getattr(panel, "track_selected", None)) is not None:
             select.connect(self.viewport.select_track)
+        if (show := getattr(panel, "show_requested", None)) is not None:
+            show.connect(lambda: self.layout_keeper.show_dock("assistant", True))
+        if (told := getattr(panel, "told", None)) is not None:
+            told.connect(notices.inform)
+        if (put_badge_over := getattr(panel, "put_badge_over", None)) is not None:
+            put_badge_over(self.viewport)
 
     def _recall(self) -> None:
         """Bring back what was chosen the last time."""

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QWidget
 
 from scenescope.models.catalogue import current
 from scenescope.models.catalogue.download import Downloader
+from scenescope.models.catalogue.offers import Progress
 from scenescope.pipelines import PipelineSpec
 from scenescope.widgets.models_dialog import ModelsDialog
 
@@ -29,6 +30,8 @@ class ModelCommands(QObject):
 
     changed = Signal()
     """Models came or went, or are trusted now."""
+    download_changed = Signal()
+    """A download has begun, has come farther or is over: see :attr:`download`."""
 
     def __init__(self, downloader: Downloader | None, spec: Callable[[], PipelineSpec], window: QWidget) -> None:
         super().__init__(window)
@@ -38,14 +41,22 @@ class ModelCommands(QObject):
         self.add_file: Callable[[], object] | None = None
         self.dialog: ModelsDialog | None = None
 
+    @property
+    def download(self) -> tuple[str, Progress | None] | None:
+        """The model that is being downloaded, by name, and how far that has come; None while none is."""
+        return self.dialog.download if self.dialog is not None else None
+
     @Slot()
-    def show(self) -> None:
-        """Show what is here and what can be had."""
+    def show(self, name: str = "") -> None:
+        """Show what is here and what can be had; of that the model called ``name``, which may be half downloaded."""
         if self.dialog is None:
             downloader = self._downloader or Downloader(current())
             self.dialog = ModelsDialog(downloader, self.used_by, self.add_file, self._window)
             self.dialog.changed.connect(self.changed)
+            self.dialog.download_changed.connect(self.download_changed)
             self.dialog.finished.connect(self._forget)
+        if name:
+            self.dialog.go_to(name)
         self.dialog.show()
         self.dialog.raise_()
         self.dialog.activateWindow()

@@ -26,7 +26,7 @@ from typing_extensions import override
 from scenescope.models.cards import ModelCard
 from scenescope.models.catalogue import Catalogue
 from scenescope.models.catalogue.download import Downloader
-from scenescope.models.catalogue.offers import Consent, DownloadCancelled, Offer
+from scenescope.models.catalogue.offers import Consent, DownloadCancelled, Offer, Progress
 from scenescope.models.catalogue.store import Removed
 from scenescope.models.catalogue.trust import distrust, trust
 from scenescope.models.catalogue.understood import understood
@@ -51,6 +51,8 @@ class ModelsDialog(QDialog):
 
     changed = Signal()
     """Models came or went, or are trusted now."""
+    download_changed = Signal()
+    """A download has begun, has come farther or is over: see :attr:`download`."""
 
     def __init__(
         self,
@@ -127,6 +129,8 @@ class ModelsDialog(QDialog):
 
         self.background = BackgroundRow()
         self.background.changed.connect(self._show_choice)
+        self.background.changed.connect(self.download_changed)
+        self.background.progressed.connect(self.download_changed)
 
         self.get = self._button("&Download...", self._get, "Ask for size and licence, then download when you agree")
         self.trust = self._button("&Trust...", self._ask_trust, "Let a file that can run code be opened")
@@ -191,6 +195,15 @@ class ModelsDialog(QDialog):
         """Choose a model by name; False when it is not shown."""
         return self._choose((name, here, interrupted))
 
+    def go_to(self, name: str) -> None:
+        """Choose a model by name, whatever is shown now and however much of it is here."""
+        self.where.setCurrentIndex(0)
+        self.task.setCurrentIndex(0)
+        self.search.clear()
+        for here, begun in ((False, False), (False, True), (True, False)):
+            if self._choose((name, here, begun)):
+                return
+
     def _choose(self, key: Key | None) -> bool:
         keys = [
             row.key if (row := self.rows.row_at(self.rows.index(at, 0))) else None for at in range(self.rows.rowCount())
@@ -220,6 +233,12 @@ class ModelsDialog(QDialog):
         self.delete.setEnabled(bool(idle and row is not None and (row.removable or row.interrupted is not None)))
         self.address.setEnabled(online and idle)
         self.add.setEnabled(idle and self.catalogue.folder is not None)
+
+    @property
+    def download(self) -> tuple[str, Progress | None] | None:
+        """The model that is being downloaded, by name, and how far that has come; None while none is."""
+        job = self.background.job
+        return (self._fetching, job.progress) if job is not None and self._fetching else None
 
     # Downloads ---------------------------------------------------------------------------------------------------
 
@@ -374,6 +393,7 @@ class ModelsDialog(QDialog):
     def done(self, result: int) -> None:
         """End what runs, and delete for good what was removed."""
         self.background.close_job()
+        self.download_changed.emit()
         if self.catalogue.folder is not None:
             self.catalogue.store.purge()
         super().done(result)

@@ -147,7 +147,7 @@ class SceneAnswers:
             tracks = self._select(target)
             if tracks:
                 verb = "is" if len(tracks) == 1 else "are"
-                things = [f"#{t.track_id}" if target.track_id is not None else named(t, self._words) for t in tracks]
+                things = [target.number or named(track, self._words) for track in tracks]
                 told_apart = len(set(things)) == len(things) <= MAX_SENTENCES
                 what = joined(things) if told_apart else self._number(target, len(tracks))
                 return f"{capitalised(what)} {verb} in the picture now.", evidence_of(tracks)[0]
@@ -196,8 +196,8 @@ class SceneAnswers:
         def sentences(target: Target, tracks: list[SceneTrack]) -> str:
             if tracks:
                 return at_most(list(map(sentence, tracks)), MAX_SENTENCES)
-            if target.track_id is not None:
-                return f"#{target.track_id} is not in the picture now."
+            if target.number:
+                return f"{capitalised(target.number)} is not in the picture now."
             return f"The detector sees {self._number(target, 0)} now."
 
         return self._for_each(query, sentences)
@@ -209,7 +209,7 @@ class SceneAnswers:
         for target in query.targets:
             seen = self._memory(target)
             if seen is None:
-                what = f"no #{target.track_id}" if target.track_id is not None else self._number(target, 0)
+                what = self._number(target, 0)
                 began = moment(self._scene, self._scene.began_s)
                 text = f"I remember {what}. I began to watch {began}."
             else:
@@ -243,10 +243,12 @@ class SceneAnswers:
         return f"{capitalised(named(track, self._words))} is {place(track.zone)}{motion}."
 
     def _number(self, target: Target, number: int) -> str:
+        if target.number:
+            return target.number if number else f"no {target.number}"
         return self._words.counted(number, _word(target), target.colour)
 
     def _called(self, target: Target) -> str:
-        return f"#{target.track_id}" if target.track_id is not None else self._words.one(_word(target), target.colour)
+        return target.number or self._words.one(_word(target), target.colour)
 
     def _narrow_note(self, target: Target) -> str:
         if not target.narrow:
@@ -268,9 +270,8 @@ class SceneAnswers:
 
 
 def _is(track: SceneTrack, target: Target) -> bool:
-    if target.track_id is not None:
-        return track.track_id == target.track_id
-    return (not target.labels or track.label in target.labels) and target.colour in ("", track.colour)
+    right_one = target.track_id in (None, track.track_id)
+    return right_one and (not target.labels or track.label in target.labels) and target.colour in ("", track.colour)
 
 
 def _as_memory(track: SceneTrack) -> LabelMemory:

@@ -2,6 +2,7 @@
 
 A claim is a thing that a detector would find, a number, or a time. What nothing supports is named in a note; the times
 that are right become evidence. A check finds claims by a small grammar of English: what it lets pass is not proved.
+Only where it found a claim to be so does something vouch for a text.
 """
 
 from __future__ import annotations
@@ -39,8 +40,10 @@ class DoubtKind(StrEnum):
     COUNT = "The detector counts otherwise"
     NUMBER = "Not among what was looked up"
     TIME = "Nothing is known to have happened then"
+    UNKNOWN = "Nothing here can confirm"
+    """A thing of a class that other detectors know."""
     LANGUAGE = "Not checked, because it is not in English"
-    UNWATCHED = "Not checked, because no detector watches"
+    UNWATCHED = "Nothing here can confirm what it names: no detector is running"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Facts:
         words: the vocabulary.
         known: what the detector can tell apart; that of the scene when empty.
         wall_s: for a live source, the Unix time of ``scene.pts_s``; with it times of the day can be checked.
+        looked: the text says what a model sees; without a detector nothing vouches for any of it.
     """
 
     scene: SceneState = field(default_factory=SceneState)
@@ -73,6 +77,7 @@ class Facts:
     words: Vocabulary = field(default_factory=vocabulary)
     known: tuple[str, ...] = ()
     wall_s: float | None = None
+    looked: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,18 +89,26 @@ class Checked:
         notes: a sentence for each kind of doubt.
         evidence: the moments that the text names, in its order.
         doubts: the claims that nothing supports.
-        passed: there are none.
+        vouched: there is a claim that something supports.
+        passed: nothing is in doubt; that is also so where nothing can be checked.
+        confirmed: nothing is in doubt, and something vouches for it.
     """
 
     text: str
     notes: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     doubts: tuple[Doubt, ...] = ()
+    vouched: bool = False
 
     @property
     def passed(self) -> bool:
         """Whether nothing is in doubt."""
         return not self.doubts
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether all that can be checked was found to be so, and there was something to check."""
+        return self.passed and self.vouched
 
 
 def empty_scene_said(scene: SceneState) -> Answer | None:
@@ -112,12 +125,13 @@ def check(text: str, facts: Facts) -> Checked:
         return Checked(text, tuple(_notes([doubt])), (), (doubt,))
     checker = _Checker(facts)
     doubts, evidence = checker.text(text)
+    vouched = checker.vouched
     if facts.description is not None:
         doubts += checker.description(facts.description)
-        if not checker.can_see:
-            doubts.append(Doubt(DoubtKind.UNWATCHED, "what it shows"))
+    if (facts.looked or facts.description is not None) and not checker.can_see:
+        doubts.append(Doubt(DoubtKind.UNWATCHED, "what it shows"))
     doubts = list(dict.fromkeys(doubts))
-    return Checked(text, tuple(_notes(doubts)), tuple(dict.fromkeys(evidence))[:MAX_EVIDENCE], tuple(doubts))
+    return Checked(text, tuple(_notes(doubts)), tuple(dict.fromkeys(evidence))[:MAX_EVIDENCE], tuple(doubts), vouched)
 
 
 def _notes(doubts: Sequence[Doubt]) -> Iterator[str]:
@@ -131,13 +145,19 @@ def _notes(doubts: Sequence[Doubt]) -> Iterator[str]:
 
 
 class _Checker:
-    """Checks texts against one set of facts."""
+    """Checks texts against one set of facts.
+
+    Attributes:
+        vouched: something in them was found to be so.
+    """
 
     def __init__(self, facts: Facts) -> None:
         scene = facts.scene
         labels = facts.known or scene.known_labels
         seen = dict.fromkeys([*labels, *scene.counts, *(track.label for track in scene.tracks), *scene.memory])
+        self.vouched = False
         self._facts = facts
+        self._tellable = set(seen)
         self._words: Lexicon = lexicon()
         self._forms: Forms = forms(facts.words, tuple(seen))
         self._known: Known = known_from(scene, facts.results, self._forms, self._words)
@@ -168,8 +188,10 @@ class _Checker:
             counted = {id(number.mention) for number in counts if number.mention is not None}
             for thing in things:
                 span = (sentence[thing.first].start, sentence[thing.end - 1].end)
-                if thing.said is Said.CLAIMED and not self._supported(thing):
-                    doubts.append(Doubt(DoubtKind.OBJECT, _shown(text, span), span))
+                supported = self._supported(thing)
+                self.vouched |= supported and bool(thing.target.labels)
+                if thing.said is Said.CLAIMED and not supported:
+                    doubts.append(Doubt(self._doubt(DoubtKind.OBJECT, thing), _shown(text, span), span))
                 elif thing.said is Said.DENIED and id(thing) not in counted and self._is_there(sentence, thing):
                     span = (sentence[thing.first - 1].start, span[1])
                     doubts.append(Doubt(DoubtKind.COUNT, _shown(text, span), span))
@@ -192,8 +214,20 @@ class _Checker:
 
     # Things ------------------------------------------------------------------------------------------------------
 
+    def _doubt(self, kind: DoubtKind, thing: Mention) -> DoubtKind:
+        """The kind of a doubt about a thing: what no detector can tell, none has denied."""
+        if not self.can_see:
+            return DoubtKind.UNWATCHED
+        labels = set(thing.target.labels)
+        return kind if not labels or labels & self._tellable else DoubtKind.UNKNOWN
+
     def _supported(self, thing: Mention) -> bool:
+        """Whether what is said of a thing is known to be so; nothing is of what is only spoken of."""
         labels, known = set(thing.target.labels), self._known
+        if thing.said is Said.UNSAID:
+            return False
+        if thing.said is Said.DENIED:
+            return self._is_missing(labels, thing.past)
         if not labels:
             return True
         if labels & {label for result in known.results for label in result.found}:
@@ -203,6 +237,14 @@ class _Checker:
         if thing.now:
             return False
         return bool(labels & (known.ever if thing.past else known.before))
+
+    def _is_missing(self, labels: set[str], ever: bool) -> bool:
+        """Whether a detector that watches would see such things and does not, or a tool has looked and found none."""
+        known = self._known
+        if labels & ({label for label in known.now if known.now[label]} | (known.ever if ever else set())):
+            return False
+        missing = {label for result in known.results for label in result.labels - result.found}
+        return bool(labels & (missing | (self._tellable if self._facts.scene.watching else set())))
 
     def _is_there(self, sentence: Sequence[Token], thing: Mention) -> bool:
         """Whether "there are no dogs" is said of dogs that are there."""
@@ -221,7 +263,8 @@ class _Checker:
         kind = DoubtKind.NUMBER
         match number.measure:
             case Measure.COUNT:
-                fine, kind = self._count(sentence, number, things), DoubtKind.COUNT
+                assert number.mention is not None
+                fine, kind = self._count(sentence, number, things), self._doubt(DoubtKind.COUNT, number.mention)
             case Measure.TRACK:
                 fine = known.ids.exactly(value)
             case Measure.FRAME:
@@ -236,6 +279,10 @@ class _Checker:
                 shown = self._time(number)
                 fine, kind = shown is not None, DoubtKind.TIME
                 evidence += shown or ()
+        said = number.mention.said if number.mention is not None else Said.CLAIMED
+        # A length of time may be the user's own.
+        repeated = number.measure is Measure.DURATION and self._asked.exactly(value)
+        self.vouched |= fine and said is Said.CLAIMED and not repeated
         if not fine:
             span = (sentence[number.first].start, sentence[self._last(sentence, number)].end)
             yield Doubt(kind, _shown(text, span), span)

@@ -11,8 +11,11 @@ import yaml
 
 from scenescope.app.assistant.checks_text import Kind, Token, tokens
 from scenescope.app.assistant.words import Target, Vocabulary
+from scenescope.models.catalogue import current
 
 __all__ = ["Forms", "Lexicon", "Phrases", "forms", "lexicon"]
+
+_BUNDLED_DETECTOR = "nanodet_g_416_coco"
 
 
 class Phrases:
@@ -78,7 +81,7 @@ class Lexicon:
 
 
 class Forms:
-    """The phrases that name things which a detector knows.
+    """The phrases that name things which a detector knows, or another would.
 
     Args:
         phrases: every form with what it means.
@@ -118,8 +121,9 @@ class Forms:
 
 @lru_cache(maxsize=16)
 def forms(words: Vocabulary, known: tuple[str, ...]) -> Forms:
-    """The forms of a vocabulary for a detector with the classes ``known``."""
-    return Forms(words.forms(known))
+    """The forms of a vocabulary for a detector with the classes ``known``, and what others usually know."""
+    usual = tuple(dict.fromkeys([*current().card(_BUNDLED_DETECTOR).labels, *words.labels]))
+    return Forms({**words.forms(usual), **words.forms(known)})
 
 
 @cache

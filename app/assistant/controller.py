@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from scenescope.app.assistant.asked import Asked
 from scenescope.app.assistant.describing import Describing
 from scenescope.app.assistant.history import History
 from scenescope.app.assistant.jobs import Jobs
@@ -30,6 +31,7 @@ from scenescope.models.language import (
     Reach,
     Role,
 )
+from scenescope.pipelines.log.talk import ActionRecord
 from scenescope.pipelines.watches.sink import WatchHit
 
 __all__ = ["MAX_MESSAGES", "Assistant"]
@@ -58,8 +60,9 @@ class Assistant:
     ) -> None:
         self._parts = parts
         self._rules = RulesProvider(parts.facts, parts.knowledge, orders=parts.orders is not None)
-        self._ledger = Ledger(parts.log.talk.add_action if parts.log is not None else lambda record: None)
-        self._book = MessageBook()
+        self._ledger = Ledger(self._note_action)
+        self._book = MessageBook(lambda: parts.knowledge.session_id if parts.knowledge is not None else None)
+        self._asked_before = Asked()
         self._jobs = Jobs("assistant")
         self._clicks = Jobs("assistant-clicks")
         self._lock = threading.Lock()
@@ -80,6 +83,7 @@ class Assistant:
         self._describing.close()
         self.stop()
         self._jobs.close(CLOSE_WITHIN_S)
+        self._watching.close()
         self._clicks.close(CLOSE_WITHIN_S)
         for model in {id(one): one for one in (self._describer, self._answerer, *self._leaving)}.values():
             model.close()
@@ -133,12 +137,22 @@ class Assistant:
         return self._book.messages
 
     def clear(self) -> tuple[Message, ...]:
-        """Forget the messages and return them. What was kept of them stays in the history."""
-        return self._book.clear()
+        """Forget the messages and return them. They stay in the history, and another conversation begins there."""
+        removed = self._book.clear()
+        self.forget_earlier()
+        if self._history is not None:
+            self._history.begin_anew()
+        return removed
+
+    def forget_earlier(self) -> None:
+        """Whoever answers is told nothing of what was asked before."""
+        self._asked_before.forget()
 
     def restore(self, messages: tuple[Message, ...]) -> None:
         """Put messages that :meth:`clear` returned back before the others."""
         self._book.restore(messages)
+        if self._history is not None:
+            self._history.go_on()
 
     def subscribe(self, listener: Callable[[Message], None]) -> Callable[[], None]:
         """Be told every message, new or grown. A listener must be quick; it runs on the thread that made it."""
@@ -153,6 +167,11 @@ class Assistant:
         """Keep what is said from now on in the log, or not."""
         if self._history is not None:
             self._history.enabled = on
+
+    def _note_action(self, record: ActionRecord) -> None:
+        """Its arguments hold the user's words, so it is kept where those are."""
+        if self.keeps_history and self._parts.log is not None:
+            self._parts.log.talk.add_action(record)
 
     # Describing --------------------------------------------------------------------------------------------------
 
@@ -215,7 +234,16 @@ class Assistant:
             then(self._book.post(Message(0, MessageKind.ERROR, self.label, why, time.time(), pts_s, hint=hint)))
             return
         self._describing.stop(resume=True)
-        turn = Turn(self._parts, self._rules, self._answerer, lambda: self._looker, self._ledger, self._book, asked)
+        turn = Turn(
+            self._parts,
+            self._rules,
+            self._answerer,
+            lambda: self._looker,
+            self._ledger,
+            self._book,
+            asked,
+            self._asked_before,
+        )
 
         def run() -> None:
             with self._lock:
@@ -333,19 +361,24 @@ class Assistant:
         )
 
     def _change_message(self, fits: Callable[[Message], bool], change: Callable[[Message], Message]) -> None:
-        for message in reversed(self.messages):
+        for message in self.messages:
             if fits(message):
                 self._book.change(message.message_id, change)
-                return
 
-    def _undo_last(self) -> str:
-        """Take back the latest change of this conversation that still stands; its title, "" if there is none."""
+    def _undo_last(self) -> tuple[Change, str] | None:
+        """Take back the latest change of this conversation that still stands, unless that needs a click on it.
+
+        Returns:
+            The change, and why it was not taken back, "" when it was; None if there is no change.
+        """
         for message in reversed(self.messages):
             for change in reversed(message.changes):
                 if change.undoable and not change.undone:
-                    self._undone(change.change_id)
-                    return change.title
-        return ""
+                    why = self._ledger.undo_asks(change.change_id)
+                    if not why:
+                        self._undone(change.change_id)
+                    return change, why
+        return None
 
     def known_labels(self) -> tuple[str, ...]:
         """What the detector can tell apart now."""

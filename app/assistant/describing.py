@@ -10,7 +10,7 @@ from dataclasses import replace
 from scenescope.app.assistant.checks import Facts as Known
 from scenescope.app.assistant.checks import check, empty_scene_said
 from scenescope.app.assistant.jobs import Jobs
-from scenescope.app.assistant.looking import evidence_of_pictures, pictures_for
+from scenescope.app.assistant.looking import evidence_of_pictures, pictures_for, timed
 from scenescope.app.assistant.message_book import NOT_WHOLE, UNCHECKED, MessageBook
 from scenescope.app.assistant.parts import Parts
 from scenescope.app.assistant.rules import RulesProvider
@@ -36,7 +36,9 @@ __all__ = ["Describing"]
 
 MAX_EVIDENCE = 8
 MAX_CAPTION_CHARS = 500
+NOT_CONFIRMED = "Not confirmed: "
 LOOK_BACK_S = 3.0
+CANNOT = (Phase.UNAVAILABLE, Phase.NEEDS_MODEL, Phase.DOWNLOADING)
 
 
 class Describing:
@@ -85,30 +87,32 @@ class Describing:
     def describe_now(self) -> None:
         """Describe the scene, changed or not."""
         if self._parts.sampler is not None:
-            self._parts.sampler.looked(Reason.ASKED)
+            self._parts.sampler.begin(Reason.ASKED)
         stops = self._stops
-        self._jobs.add(lambda: self._describe(self.model, stops, asked=True))
+        self._jobs.add(lambda: self._describe(self._rules if self._off else self.model, stops, asked=True))
 
     # When --------------------------------------------------------------------------------------------------------
 
     def _on_frame(self, ended: bool) -> None:
-        if self.paused:
+        if self.paused or self._off:
             return
         if self._model_can():
             self._look_if_due()
         else:
             self._describe_change(ended)
 
+    @property
+    def _off(self) -> bool:
+        return self.model.state.phase is Phase.OFF
+
     def _model_can(self) -> bool:
-        return self.model is not self._rules and self.model.state.phase is not Phase.UNAVAILABLE
+        model = self.model
+        # A server that was not reached yet is not known to describe.
+        return model is not self._rules and Role.DESCRIBE in model.roles and model.state.phase not in CANNOT
 
     def _look_if_due(self) -> None:
         sampler = self._parts.sampler
-        if sampler is None or self._jobs.busy:
-            return
-        reason = sampler.due()
-        if reason is Reason.CHANGE:
-            sampler.looked(reason)
+        if sampler is not None and not self._jobs.busy and sampler.begin(Reason.CHANGE):
             model, stops = self.model, self._stops
             self._jobs.add(lambda: self._describe(model, stops, asked=False))
 
@@ -162,7 +166,6 @@ class Describing:
         if by_rule:
             self._by_rule(scene, None if asked else self._described)
             return
-        began_s = self._parts.clock()
         # Whoever asked for it sees at once that something is done.
         shown = self._put(replace(self._message(model, "", scene), doing="Looking")) if asked else None
         failed = self._looked(model, scene, shown, stops)
@@ -170,10 +173,6 @@ class Describing:
             self._running = None
         if failed is not None and failed.cancelled:
             self._put_off()
-        elif self._parts.sampler is not None:
-            # A model of ours knows without the time that loading took.
-            seconds = getattr(model, "last_seconds", 0.0) or self._parts.clock() - began_s
-            self._parts.sampler.captioned(seconds)
         if failed is None:
             self._problem = ""
             return
@@ -189,7 +188,7 @@ class Describing:
     def _put_off(self) -> None:
         """The scene waits to be described, unless the user wished no more than that it ends."""
         if self._resume and self._parts.sampler is not None:
-            self._parts.sampler.want(Reason.CHANGE)
+            self._parts.sampler.put_off()
 
     def _looked(self, model: LanguageModel, scene: SceneState, shown: Message | None, stops: int) -> Failed | None:
         failed = Failed(f"{model.label} broke off without an answer.", "Look again.")
@@ -197,7 +196,7 @@ class Describing:
         try:
             pictures = pictures_for(self._parts, model, "description", LOOK_BACK_S, may_ask=shown is not None)
             request = Request(Role.DESCRIBE, scene, scene_before=self._described, pictures=pictures)
-            events = model.respond(request)
+            events = timed(self._parts, model, model.respond(request))
             if stops != self._stops:
                 # Too early for the model to know.
                 return Failed("Stopped.", cancelled=True)
@@ -234,7 +233,8 @@ class Describing:
     def _finish(self, shown: Message, scene: SceneState, description: Description | None) -> None:
         knowledge = self._parts.knowledge
         wall_s = knowledge.wall_s(scene.pts_s) if knowledge is not None else None
-        checked = check(shown.text.removeprefix(UNSEEN), Known(scene, description=description, wall_s=wall_s))
+        known = Known(scene, description=description, wall_s=wall_s, looked=True)
+        checked = check(shown.text.removeprefix(UNSEEN), known)
         seen = evidence_of_pictures(shown.pictures[-1:]) or (Evidence(scene.frame_index, scene.pts_s),)
         evidence = dict.fromkeys((*seen, *checked.evidence))
         whole = replace(
@@ -242,18 +242,19 @@ class Describing:
             doing="",
             evidence=tuple(evidence)[:MAX_EVIDENCE],
             notes=checked.notes,
-            checked=checked.passed,
+            checked=checked.confirmed,
         )
         self._put(whole)
         self._keep_caption(whole)
 
     def _keep_caption(self, message: Message) -> None:
-        """Put what was said on the timeline, and where a search finds it."""
+        """Put what was said on the timeline, and where a search finds it; marked unless the checks confirm it."""
         session_id = self._parts.session_id()
         if self._parts.log is None or session_id is None:
             return
         seen = message.evidence[0]
-        caption = LogEvent(EventKind.CAPTION, seen.pts_s, seen.frame_index, text=message.text[:MAX_CAPTION_CHARS])
+        text = message.text if message.checked else NOT_CONFIRMED + message.text
+        caption = LogEvent(EventKind.CAPTION, seen.pts_s, seen.frame_index, text=text[:MAX_CAPTION_CHARS])
         try:
             self._parts.log.add(session_id, [caption])
         except ScenescopeError:

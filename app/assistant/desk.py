@@ -13,6 +13,7 @@ from PySide6.QtCore import QThread, QTimer
 
 from scenescope.app.assistant.tools.host import SourceView
 from scenescope.models import AssistantError
+from scenescope.models.language import Evidence
 from scenescope.pipelines import STAGES, PipelineSpec, Stage
 from scenescope.pipelines.events import SourcePhase
 from scenescope.pipelines.host import validated
@@ -43,6 +44,7 @@ class Desk:
     Args:
         window: what is acted on.
         watches: the user's watches.
+        show_moment: shows what is kept of a moment of a source that cannot be moved in.
         registry: where stage classes are found.
         wait_s: how long the window is waited for.
     """
@@ -52,12 +54,14 @@ class Desk:
         window: MainWindow,
         watches: WatchBook | None = None,
         *,
+        show_moment: Callable[[Evidence], object] = lambda evidence: None,
         registry: Registry[Stage] = STAGES,
         wait_s: float = WAIT_S,
     ) -> None:
         self.registry = registry
         self.watches = watches
         self._window = window
+        self._show_moment = show_moment
         self._wait_s = wait_s
         self._sources = 0
         window.playback.source_changed.connect(self._source_changed)
@@ -129,6 +133,10 @@ class Desk:
     def seek_frame(self, index: int) -> None:
         """Go to a picture of the film."""
         self._in_window(partial(self._window.playback.seek_frame, index))
+
+    def show_moment(self, evidence: Evidence) -> None:
+        """Show what is kept of a moment; nothing once one can go there."""
+        self._in_window(partial(self._show_moment, evidence))
 
     def set_playing(self, on: bool) -> None:
         """Play on, or hold the picture."""
@@ -236,11 +244,7 @@ class Desk:
                 late = window.bridge.closed or time.monotonic() > deadline_s
                 if late and phase is _Phase.WAITING:
                     phase = _Phase.GIVEN_UP
-                    raise (
-                        _closing()
-                        if window.bridge.closed
-                        else AssistantError("The window is busy, so nothing was done.", hint="Try again in a moment.")
-                    )
+                    raise (_closing() if window.bridge.closed else _busy())
         if failure:
             raise failure[0]
         return result[0]

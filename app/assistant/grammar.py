@@ -55,6 +55,12 @@ class Intent(StrEnum):
 
 
 _ZONED = (Intent.COUNT, Intent.PRESENT, Intent.LIST)
+# Asked about any number of objects, so not about the one of a number.
+_OF_SEVERAL = (Intent.COUNT, Intent.COUNT_SEEN)
+# May be asked with "now".
+_NOW = (Intent.COUNT, Intent.PRESENT, Intent.LIST, Intent.WHERE, Intent.HOW_LONG, Intent.CHANGES, Intent.MOVING,
+        Intent.COLOUR, Intent.KNOWN, Intent.STAGES, Intent.LIVE, Intent.HELP, Intent.COUNT_INSIDE,
+        Intent.HOW_LONG_INSIDE)  # fmt: skip
 # What a question about now asks when a span of time is named with it.
 IN_TIME = {
     Intent.COUNT: Intent.COUNT_SEEN,
@@ -113,9 +119,9 @@ _PREFIX = re.compile(
     r"|(?:tell|show|give) me(?! (?:when|if|whenever) )|i (?:want|would like) to know|i (?:want|would like) you to"
     r"|let us|lets) (?:and )*"
 )
-# Goes without saying.
+# Goes without saying; the first ones only in a question about now.
 _SUFFIX = re.compile(
-    r"(?: and)* (?:please|thanks|thank you|right now|just now|now|currently|at the moment|at present|in total"
+    r"(?: and)* (?:(?P<now>right now|just now|now|currently|at the moment|at present)|please|thanks|thank you|in total"
     r"|altogether|here|there|visible|in view|in sight|in front of (?:the camera|you|me)"
     r"|(?:in|on|within) (?:the |this |my |your )?(?:picture|image|frame|scene|view|video|photo|screen|camera|room))$"
 )
@@ -123,6 +129,12 @@ _SIDE = r"(?:top|bottom) (?:left|right)|left|right|top|bottom|centre|center|midd
 _ZONE = re.compile(
     rf"(?P<rest>.+?) (?:on|at|in) (?:the|your|my) (?P<zone>{_SIDE})(?:(?: hand)? (?:side|half|part|third|corner|area))?"
 )
+# All of them: that only one is there, or that another is not, is no answer to a question about these.
+_ALL = re.compile(r"\b(?:all|everything)\b")
+_OF_EACH = (Intent.COUNT, Intent.WHERE, Intent.COLOUR, Intent.HOW_LONG, Intent.MOVING, Intent.COUNT_SEEN,
+            Intent.COUNT_EVENTS)  # fmt: skip
+# Certain ones: that such can be recognised says nothing about them.
+_CERTAIN = re.compile(r"(?:the|this|that|these|those|my|your|anyone|anybody|someone|somebody)\b")
 _IS_X = re.compile(r"(?:is|are) (?P<x>.+)")
 
 
@@ -141,17 +153,19 @@ def parse(question: str, words: Vocabulary, known: tuple[str, ...], names: Sessi
     """
     grammar = _Grammar(words, known, names)
     unknown: Query | None = None
-    for text in _readings(normalised(question)):
+    for text, says_now in _readings(normalised(question)):
         query = grammar.match(text)
+        if says_now and query is not None and (query.intent not in _NOW or query.period is not None):
+            query = None
         if query is not None and query.known:
             return query
         unknown = _plainer(unknown, query)
         if (query := grammar.match_zoned(text)) is not None:
             return query
         for rest, period in split_period(text):
-            for shorter in _readings(rest):
+            for shorter, rest_says_now in _readings(rest):
                 query = grammar.match(shorter)
-                if query is not None and query.intent in IN_TIME:
+                if query is not None and query.intent in IN_TIME and not rest_says_now:
                     query = replace(query, intent=IN_TIME[query.intent], period=period)
                     if query.known:
                         return query
@@ -161,7 +175,7 @@ def parse(question: str, words: Vocabulary, known: tuple[str, ...], names: Sessi
 
 def order_of(question: str, words: Vocabulary) -> str:
     """The verb of an order ("blur", "go to"); "" when the words are no order."""
-    for text in _readings(normalised(question)):
+    for text, _ in _readings(normalised(question)):
         for length in (3, 2, 1):
             verb = " ".join(text.split()[:length])
             if verb in words.orders:
@@ -169,14 +183,14 @@ def order_of(question: str, words: Vocabulary) -> str:
     return ""
 
 
-def _readings(text: str) -> Iterator[str]:
-    """The words as they are, then without what is only polite and what goes without saying."""
+def _readings(text: str) -> Iterator[tuple[str, bool]]:
+    """The words as they are, then without what is only polite and what goes without saying; whether that said "now"."""
     while True:
-        yield text
-        ending = text
-        while (shorter := _SUFFIX.sub("", ending)) != ending:
-            yield shorter
-            ending = shorter
+        yield text, False
+        ending, says_now = text, False
+        while match := _SUFFIX.search(ending):
+            ending, says_now = ending[: match.start()], says_now or match["now"] is not None
+            yield ending, says_now
         shorter = _PREFIX.sub("", text, count=1)
         if shorter == text:
             return
@@ -220,10 +234,12 @@ class _Grammar:
     def _query(self, entry: Query, said: dict[str, str], text: str) -> Query | None:
         query: Query | None = entry
         phrase = said.get("x")
-        if phrase is None and entry.intent in (Intent.PRESENT, Intent.WHO):
-            phrase = "anything" if text.startswith("what") else "someone"
+        if phrase is None and text.startswith("who ") and entry.intent is not Intent.HELP:
+            phrase = "someone"
         for kind, names in (("zone", self._names.zones), ("line", self._names.lines)):
             if query is not None and kind in said:
+                if _ALL.match(said[kind]):
+                    return None
                 place = place_of(said[kind], names, kind)
                 if place is None:
                     return None
@@ -242,10 +258,15 @@ class _Grammar:
             query = replace(query, text=said["text"])
         return query if query is None or phrase is None else self._about(query, phrase)
 
-    def _about(self, query: Query, phrase: str) -> Query:
+    def _about(self, query: Query, phrase: str) -> Query | None:
+        certain = query.intent is Intent.KNOWN and _CERTAIN.match(phrase)
+        if certain or (query.intent not in _OF_EACH and _ALL.search(phrase)):
+            return None
         for parts in ([phrase], re.split(r" (?:and|or)(?: and)? ", phrase)):
             targets = [self._words.resolve(part, self._known) for part in parts]
             if all(targets):
+                if query.intent in _OF_SEVERAL and any(one and one.track_id is not None for one in targets):
+                    return None
                 return replace(query, targets=tuple(target for target in targets if target))
         return replace(query, unknown=phrase)
 
@@ -266,7 +287,9 @@ def _rules() -> tuple[tuple[Query, re.Pattern[str]], ...]:
     rules = []
     for entry in content["questions"]:
         kind = EventKind(entry["kind"]) if "kind" in entry else None
-        query = Query(Intent(entry["intent"]), kind=kind, nth=entry.get("nth", ""))
+        # What is asked in the past tense is not about now, even where no time is named.
+        period = Period() if entry.get("past") else None
+        query = Query(Intent(entry["intent"]), period=period, kind=kind, nth=entry.get("nth", ""))
         rules += [(query, re.compile(_pattern(form, groups))) for form in entry["forms"]]
     return tuple(rules)
 

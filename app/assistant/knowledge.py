@@ -17,7 +17,7 @@ from scenescope.pipelines.log.store import EventLog
 from scenescope.pipelines.scene_state import SceneState
 from scenescope.pipelines.zones.model import ZoneSet
 
-__all__ = ["Counted", "Knowledge", "Seen", "Span"]
+__all__ = ["Counted", "Knowledge", "Search", "Seen", "Span"]
 
 Search = Callable[[str, int | None, int], list[SearchHit]]
 
@@ -99,6 +99,11 @@ class Knowledge:
     def zone_set(self) -> ZoneSet:
         """What the user has drawn."""
         return self._zones()
+
+    @property
+    def session_id(self) -> int | None:
+        """Its number in the log; None when nothing is kept of the source. Does not read from the disk."""
+        return self._session_id()
 
     @property
     def session(self) -> Session | None:
@@ -299,6 +304,21 @@ class Knowledge:
             tuple(self.evidence(event) for event in newest),
             events_by_direction,
         )
+
+    def without_colour(
+        self,
+        labels: Sequence[str],
+        span: Span,
+        kinds: Sequence[EventKind] = (),
+        zones: Sequence[str] = (),
+        lines: Sequence[str] = (),
+        directions: Sequence[str] = (),
+    ) -> int:
+        """How many objects have no known colour: of those that events of these kinds are about, or that were there."""
+        gone_before_s = None if kinds else span.start_s
+        span, kinds = (span, kinds) if kinds else (Span(None, span.end_s), [EventKind.APPEAR])
+        query = self._query(span, kinds, labels, zones, lines, directions, ())
+        return 0 if query is None or self.log is None else self.log.colours.unknown(query, gone_before_s)
 
     # Sightings ---------------------------------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ class _Done:
     tool: AppTool[Any]
     args: ToolArgs
     undo: Undo
+    asks: Callable[[], str]
 
 
 class Ledger:
@@ -121,7 +122,7 @@ class Ledger:
         with self._lock:
             done = self._done.pop(change_id, None)
         if done is None:
-            raise AssistantError("This was undone already, or it is too long ago.")
+            raise _undone_already()
         try:
             done.undo()
         except Exception:
@@ -130,6 +131,18 @@ class Ledger:
             raise
         self.note(done.tool.name, done.args, done.tool.risk, "undone")
         return replace(done.change, undone=True, undoable=False)
+
+    def undo_asks(self, change_id: int) -> str:
+        """Why a change should not be taken back by a word alone, but by a click on it; empty when it may be.
+
+        Raises:
+            ScenescopeError: it was taken back already, or cannot be.
+        """
+        with self._lock:
+            done = self._done.get(change_id)
+        if done is None:
+            raise _undone_already()
+        return done.asks()
 
     # Turns -------------------------------------------------------------------------------------------------------
 
@@ -150,7 +163,7 @@ class Ledger:
             return None
         with self._lock:
             change = Change(next(self._ids), clean_text(plan.title, MAX_TITLE_CHARS), plan.lines)
-            self._done[change.change_id] = _Done(change, tool, args, plan.undo)
+            self._done[change.change_id] = _Done(change, tool, args, plan.undo, plan.undo_asks)
             while len(self._done) > MOST_KEPT:
                 self._done.popitem(last=False)
         return change
@@ -188,6 +201,10 @@ class Ledger:
         with self._lock:
             if (shown := self._proposals.get(proposal_id)) is not None:
                 self._proposals[proposal_id] = replace(shown, proposal=replace(shown.proposal, state=state))
+
+
+def _undone_already() -> AssistantError:
+    return AssistantError("This was undone already, or it is too long ago.")
 
 
 def plan_risk(tool: AppTool[Any], plan: Plan) -> Risk:

@@ -40,7 +40,8 @@ class LogAnswers(LogCounts, LogTimes):
             span = span_of(query.period, self._knowledge)
         except NoSuchTime as error:
             return Answer(str(error))
-        return ask(self, query, span)
+        answer = ask(self, query, span)
+        return None if answer is None else self._with_doubt(answer, query, span)
 
 
 _ANSWERS: dict[Intent, Callable[[LogAnswers, Query, Span], Answer | None]] = {

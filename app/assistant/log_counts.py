@@ -42,14 +42,18 @@ class LogCounts(LogParts):
         return self._sentences(query, span, [(target, of) for target in targets_of(query) for of in each], sentence)
 
     def count_seen(self, query: Query, span: Span) -> Answer:
-        """How many different objects were there."""
+        """How many different objects were there, or appeared in a span."""
+        appeared = _of_comings(query)
 
         def sentence(target: Target, _: None) -> tuple[str, tuple[Evidence, ...]]:
-            found = self._present(target, span)
+            found = self._appeared(target, span) if appeared else self._present(target, span)
             if found.events and not found.objects:
                 times = "once" if found.events == 1 else f"{found.events} times"
                 text = f"{self._words.one(target_word(target))} appeared {times}{after(span)}; without a tracker "
                 return f"{capitalised(text)}nobody can tell which of them are one.", found.evidence
+            if appeared:
+                text = f"{capitalised(self._number(target, found))} appeared{after(span)}"
+                return f"{text}{tags(one.track_id for one in found.evidence)}.", found.evidence
             text = f"I saw {self._number(target, found, different=True)}{after(span) or ', as far as I have watched'}"
             return f"{text}{tags(one.track_id for one in found.evidence) if found.objects <= MAX_EVIDENCE else ''}.", (
                 found.evidence
@@ -58,9 +62,13 @@ class LogCounts(LogParts):
         return self._sentences(query, span, [(target, None) for target in targets_of(query)], sentence)
 
     def was_present(self, query: Query, span: Span) -> Answer:
-        """Whether one was there."""
+        """Whether one was there, or appeared in a span."""
 
         def sentence(target: Target, _: None) -> tuple[str, tuple[Evidence, ...]]:
+            if _of_comings(query):
+                found = self._appeared(target, span)
+                text = f"{'Yes' if found.events else 'No'}: {self._number(target, found)} appeared{after(span)}"
+                return f"{text}{tags(e.track_id for e in found.evidence)}.", found.evidence
             found = self._present(target, span)
             if not found.events:
                 return f"No: I saw {self._number(target, found)}{after(span)}.", ()
@@ -96,8 +104,10 @@ class LogCounts(LogParts):
                 moment = Span(self._knowledge.now_s, self._knowledge.now_s + SAME_S)
                 seen = self._inside(target, zone, moment if now else span)
             verb = "is" if now and self._knowledge.is_open else "was"
-            verb = verb if len(seen) == 1 else {"is": "are", "was": "were"}[verb]
+            verb = verb if len(seen) == 1 or target.number else {"is": "are", "was": "were"}[verb]
             what = self._words.counted(len(seen), target_word(target), target.colour)
+            if target.number and not seen:
+                what = f"no {target.number}"
             when = (" now" if self._knowledge.is_open else " at the end") if now else after(span)
             text = f"{capitalised(what)} {verb} in {quoted(zone)}{when}{tags(one.track_id for one in seen)}."
             return text, seen[:MAX_EVIDENCE]
@@ -130,14 +140,7 @@ class LogCounts(LogParts):
         return tuple(name for name in self._knowledge.names.lines if not way or name not in others)
 
     def _inside_now(self, target: Target, zone: str) -> list[Evidence]:
-        tracks = [
-            track
-            for track in self._knowledge.scene.tracks
-            if zone in track.inside
-            and (not target.labels or track.label in target.labels)
-            and target.colour in ("", track.colour)
-            and target.track_id in (None, track.track_id)
-        ]
+        tracks = [one for one in self._knowledge.scene.tracks if zone in one.inside and self._is(one, target)]
         return [Evidence(track.last_frame, track.last_s, track.track_id) for track in tracks]
 
     def _inside(self, target: Target, zone: str, span: Span) -> list[Evidence]:
@@ -149,15 +152,14 @@ class LogCounts(LogParts):
         during = {stay.track_id: stay.evidence for stay in stays if stay.overlaps(span)}
         return list(during.values())[::-1]
 
-    def _present(self, target: Target, span: Span) -> Counted:
-        ids = self._ids(target)
-        return Counted() if ids == () else sightings.present(self._knowledge, target.labels, span, ids)
+    def _appeared(self, target: Target, span: Span) -> Counted:
+        return self._count(EventKind.APPEAR, span, target, (), (), ())
 
     def _number(self, target: Target, found: Counted, different: bool = False) -> str:
         word = target_word(target)
         number = found.objects or found.events
-        if target.track_id is not None:
-            return f"#{target.track_id}" if number else f"no #{target.track_id}"
+        if target.number:
+            return target.number if number else f"no {target.number}"
         text = self._words.counted(number, word, target.colour)
         return text.replace(" ", " different ", 1) if different and number > 1 else text
 
@@ -168,6 +170,11 @@ class LogCounts(LogParts):
             times = found.events_by_direction[way]
             ways.append(f"{number} {clean_text(way)}{f' ({times} crossings)' if times != number else ''}")
         return f": {', '.join(ways)}" if ways else ""
+
+
+def _of_comings(query: Query) -> bool:
+    """Whether only those count that came in the span; in all the session that is all who were there."""
+    return query.kind is EventKind.APPEAR and query.period is not None
 
 
 def _often(found: Counted, kind: EventKind) -> str:

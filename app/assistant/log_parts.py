@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from scenescope.app.assistant import sightings
-from scenescope.app.assistant.grammar import Query
+from scenescope.app.assistant.grammar import Intent, Query
 from scenescope.app.assistant.knowledge import Knowledge
 from scenescope.app.assistant.log_phrases import places, target_word
 from scenescope.app.assistant.phrases import Answer, at_most, capitalised, duration
@@ -16,6 +16,7 @@ from scenescope.app.assistant.spans import MAX_EVIDENCE, SAME_S, Counted, Span
 from scenescope.app.assistant.words import Target, Vocabulary, joined
 from scenescope.models import EventKind, LogEvent
 from scenescope.models.language import Evidence, media_time
+from scenescope.pipelines.scene_state import SceneTrack
 
 __all__ = ["DID", "LogParts", "after", "targets_of"]
 
@@ -23,6 +24,7 @@ MAX_SENTENCES = 6
 # A shorter time in which nothing was seen need not be told.
 LEAST_GAP_S = 1.0
 DID = {EventKind.LINE_CROSS: "crossed", EventKind.ZONE_ENTER: "entered", EventKind.ZONE_LEAVE: "left"}
+_ABOUT_EVENTS = (Intent.COUNT_EVENTS, Intent.WHO, Intent.WHEN)
 
 Of = TypeVar("Of")
 
@@ -75,6 +77,19 @@ class LogParts:
             found |= {event.id: event for event in some}
         return sorted(found.values(), key=lambda event: (event.t_s, event.id or 0))
 
+    @staticmethod
+    def _is(track: SceneTrack, target: Target) -> bool:
+        """Whether a track is meant."""
+        return (
+            (not target.labels or track.label in target.labels)
+            and target.colour in ("", track.colour)
+            and target.track_id in (None, track.track_id)
+        )
+
+    def _present(self, target: Target, span: Span) -> Counted:
+        ids = self._ids(target)
+        return Counted() if ids == () else sightings.present(self._knowledge, target.labels, span, ids)
+
     def _named(self, kind: EventKind) -> tuple[str, ...]:
         """All zones or lines."""
         return self._knowledge.names.lines if kind is EventKind.LINE_CROSS else self._knowledge.names.zones
@@ -117,6 +132,30 @@ class LogParts:
                 notes += " The picture has jumped, so part of that time may not have been watched."
         return replace(answer, text=f"{answer.text}{notes}")
 
+    def _with_doubt(self, answer: Answer, query: Query, span: Span) -> Answer:
+        """With the objects whose colour is not known, where one was asked for: it may be theirs."""
+        doubts = [
+            self._words.counted(unknown, target_word(target))
+            for target in query.targets
+            if target.colour and (unknown := self._without_colour(target, query, span))
+        ]
+        if not doubts:
+            return answer
+        return replace(answer, text=f"{answer.text} I could not tell the colour of {joined(doubts)}.", sure=False)
+
+    def _without_colour(self, target: Target, query: Query, span: Span) -> int:
+        if query.intent in _ABOUT_EVENTS and query.kind is not None:
+            ways = (query.way,) if query.way else ()
+            return self._knowledge.without_colour(target.labels, span, [query.kind], query.zones, query.lines, ways)
+        if query.intent is Intent.COUNT_INSIDE and query.period is None and self._knowledge.is_open:
+            zones = set(query.zones or self._knowledge.names.zones)
+            there = self._knowledge.scene.tracks
+            return sum(
+                not t.colour and t.label in (target.labels or (t.label,)) and not zones.isdisjoint(t.inside)
+                for t in there
+            )
+        return self._knowledge.without_colour(target.labels, span)
+
     def _nothing_drawn(self, query: Query) -> Answer | None:
         """That there is no such zone or line at all."""
         is_line = query.kind is EventKind.LINE_CROSS
@@ -125,23 +164,18 @@ class LogParts:
         what = "line" if is_line else "zone"
         return Answer(f"There is no {what}. Draw one on the picture, with the stage 'Zones and lines' after a tracker.")
 
-    def _nothing(self, query: Query, span: Span) -> Answer:
+    def _nothing(self, target: Target, query: Query, span: Span) -> str:
         """That nothing of what was asked for has happened."""
         assert query.kind is not None
-        what = joined([self._words.counted(0, target_word(one), one.colour) for one in targets_of(query)])
-        if all(target.track_id is not None for target in targets_of(query)):
-            what = f"{joined([f'#{target.track_id}' for target in targets_of(query)])} never"
-        text = f"{self._narrow(query)}{capitalised(what)} {DID[query.kind]} {self._places(query)}{after(span)}."
-        return self._with_notes(Answer(f"{text}{self._colours(query)}"), span)
+        what = f"{target.number} never" if target.number else self._words.counted(0, target_word(target), target.colour)
+        return f"{capitalised(what)} {DID[query.kind]} {self._places(query)}{after(span)}."
 
     def _places(self, query: Query) -> str:
         assert query.kind is not None
         return places(query.zones or query.lines or self._named(query.kind), query.kind)
 
     def _called(self, target: Target) -> str:
-        if target.track_id is not None:
-            return f"#{target.track_id}"
-        return self._words.one(target_word(target), target.colour)
+        return target.number or self._words.one(target_word(target), target.colour)
 
     def _narrow(self, query: Query) -> str:
         """What the detector cannot tell of what was asked for."""

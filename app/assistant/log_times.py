@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from scenescope.app.assistant import sightings
 from scenescope.app.assistant.grammar import Query
@@ -33,7 +34,8 @@ class LogTimes(LogParts):
         events = self._events_of(query, span)
         did, where = DID[query.kind], self._places(query)
         if not events:
-            return self._nothing(query, span)
+            pairs = [(target, None) for target in targets_of(query)]
+            return self._sentences(query, span, pairs, lambda target, _: (self._nothing(target, query, span), ()))
         if query.nth:
             event = events[0 if query.nth == "first" else -1]
             name = event.zone or event.line
@@ -54,21 +56,22 @@ class LogTimes(LogParts):
         if missing := self._nothing_drawn(query):
             return missing
         assert query.kind is not None
-        events = self._events_of(query, span)
-        did = DID[query.kind]
-        where = self._places(query)
-        if not events:
-            return self._nothing(query, span)
-        if query.nth:
-            events = [events[0 if query.nth == "first" else -1]]
-        times = [f"{self._at(event.t_s)}{tags([event.track_id])}" for event in events]
-        more = f", and {len(times) - MAX_TIMES} more times" if len(times) > MAX_TIMES else ""
-        what = joined([self._called(target) for target in targets_of(query)])
-        nth = f" {query.nth}" if query.nth else ""
-        shown = ", ".join(times[:MAX_TIMES]) if more else joined(times)
-        text = f"{self._narrow(query)}{capitalised(what)} {did} {where}{nth}{after(span)} {shown}{more}."
-        chosen = events if query.nth == "last" else events[:MAX_TIMES]
-        return self._with_notes(Answer(text, self._evidence(chosen)), span)
+        did, where, nth = DID[query.kind], self._places(query), f" {query.nth}" if query.nth else ""
+
+        def sentence(target: Target, _: None) -> tuple[str, tuple[Evidence, ...]]:
+            events = self._events_of(replace(query, targets=(target,)), span)
+            if not events:
+                return self._nothing(target, query, span), ()
+            if query.nth:
+                events = [events[0 if query.nth == "first" else -1]]
+            times = [f"{self._at(event.t_s)}{tags([event.track_id])}" for event in events]
+            rest = len(times) - MAX_TIMES
+            more = f", and {rest} more time{'s' if rest > 1 else ''}" if rest > 0 else ""
+            shown = ", ".join(times[:MAX_TIMES]) if more else joined(times)
+            text = f"{capitalised(self._called(target))} {did} {where}{nth}{after(span)} {shown}{more}."
+            return text, self._evidence(events)
+
+        return self._sentences(query, span, [(target, None) for target in targets_of(query)], sentence)
 
     def how_long_inside(self, query: Query, span: Span) -> Answer:
         """How long objects were in a zone, all their stays together."""
@@ -110,7 +113,7 @@ class LogTimes(LogParts):
                 return f"{start} was already there when I began to watch, {when}."
             return f"{start} first appeared{after(span)} {when}{'' if span.words else ', as far as I have watched'}."
 
-        return self._seen(query, span, sentence, self._first)
+        return self._seen(query, span, sentence, self._first, self._already(query, span))
 
     def last_seen(self, query: Query, span: Span) -> Answer | None:
         """When the last one was seen; of one that is there now the scene tells."""
@@ -122,7 +125,7 @@ class LogTimes(LogParts):
             when = f"{self._at(seen.evidence.pts_s)}{which}"
             return f"{capitalised(self._called(target))} was last seen{after(span)} {when}."
 
-        return self._seen(query, span, sentence, self._last)
+        return self._seen(query, span, sentence, self._last, self._still(span))
 
     def text(self, query: Query, span: Span) -> Answer:
         """When a writing or a code was read."""
@@ -168,18 +171,23 @@ class LogTimes(LogParts):
         span: Span,
         sentence: Callable[[Target, Seen], str],
         look_up: Callable[[Target, Span], Seen | None],
+        edge: tuple[str, Span] | None,
     ) -> Answer:
-        """One sentence a target, from when it was seen."""
+        """One sentence a target, from when it was seen; what was there at the ``edge`` of the span was seen there."""
 
         def said(target: Target, _: None) -> tuple[str, tuple[Evidence, ...]]:
+            if edge is not None and (there := self._present(target, edge[1])).objects:
+                which = "" if target.number else tags(one.track_id for one in there.evidence)
+                when = f"{self._at(edge[1].end_s or 0.0)}{which}"
+                return f"{capitalised(self._called(target))} was {edge[0]} there {when}.", there.evidence
             seen = look_up(target, span)
             if seen is not None:
                 return sentence(target, seen), (seen.evidence,)
-            what = (
-                f"no #{target.track_id}"
-                if target.track_id is not None
-                else self._words.counted(0, target_word(target), target.colour)
-            )
+            what = f"no {target.number}"
+            if not target.number:
+                what = self._words.counted(0, target_word(target), target.colour)
+            if query.kind is EventKind.APPEAR and span.words:
+                return f"{capitalised(what)} appeared{after(span)}.", ()
             if span.words:
                 return f"I saw {what}{after(span)}.", ()
             began_s = self._knowledge.scene.began_s if self._knowledge.is_open else 0.0
@@ -187,20 +195,28 @@ class LogTimes(LogParts):
 
         return self._sentences(query, span, [(target, None) for target in targets_of(query)], said)
 
+    @staticmethod
+    def _already(query: Query, span: Span) -> tuple[str, Span] | None:
+        """Just before a span; who asks when something appeared does not ask for what was there before."""
+        if span.start_s is None or query.kind is EventKind.APPEAR:
+            return None
+        return "already", Span(span.start_s - SAME_S, span.start_s)
+
+    def _still(self, span: Span) -> tuple[str, Span] | None:
+        """The end of a span that is in the past."""
+        if span.end_s is None or span.end_s >= self._knowledge.now_s:
+            return None
+        return "still", Span(span.end_s - SAME_S, span.end_s)
+
     def _first(self, target: Target, span: Span) -> Seen | None:
         if target.track_id is None:
             return self._knowledge.first_seen(target.labels, target.colour, span)
-        return sightings.track_seen(self._knowledge, target.track_id, span)[0]
+        return sightings.track_seen(self._knowledge, target.track_id, span, target.labels)[0]
 
     def _last(self, target: Target, span: Span) -> Seen | None:
         if target.track_id is None:
             return self._knowledge.last_seen(target.labels, target.colour, span)
-        return sightings.track_seen(self._knowledge, target.track_id, span)[1]
+        return sightings.track_seen(self._knowledge, target.track_id, span, target.labels)[1]
 
     def _is_there(self, target: Target) -> bool:
-        return any(
-            target.track_id == track.track_id
-            if target.track_id is not None
-            else (not target.labels or track.label in target.labels) and target.colour in ("", track.colour)
-            for track in self._knowledge.scene.tracks
-        )
+        return any(self._is(track, target) for track in self._knowledge.scene.tracks)

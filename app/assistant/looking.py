@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from scenescope.app.assistant.outgoing import ConsentNeeded
 from scenescope.app.assistant.parts import Parts
 from scenescope.models import AssistantError
@@ -14,12 +16,14 @@ from scenescope.models.language import (
     Reach,
     Request,
     Role,
+    StreamEvent,
     TextDelta,
     ToolResult,
 )
 from scenescope.pipelines.look_ring import LookRing
+from scenescope.pipelines.sampler import Reason
 
-__all__ = ["evidence_of_pictures", "host_of", "look_result", "pictures_for", "said_by_looking"]
+__all__ = ["evidence_of_pictures", "host_of", "look_result", "pictures_for", "said_by_looking", "timed"]
 
 MOST_PICTURES = 4
 
@@ -55,9 +59,11 @@ def pictures_for(
         may_ask: whether the user may be asked for consent, because it was the user who wants it.
 
     Raises:
-        AssistantError: there are none, or they may not be given to it.
+        AssistantError: there are none, or they may not be given to it; sending is paused, and nobody asked for it.
     """
     if not getattr(model, "looks", True):
+        if parts.outgoing is not None and not may_ask:
+            parts.outgoing.refuse_if_paused(host_of(model), model.reach)
         return ()
     pictures = _found(parts.ring, seconds_back, at_s) if parts.ring is not None else ()
     if not pictures:
@@ -66,10 +72,11 @@ def pictures_for(
         if model.reach is not Reach.THIS_COMPUTER:
             raise AssistantError("Pictures may not leave this computer here.", hint="Choose a model on this computer.")
         return pictures
+    asks = parts.ask_consent if may_ask else None
     try:
-        return parts.outgoing.prepare(pictures, host_of(model), model.reach, purpose)
+        return parts.outgoing.prepare(pictures, host_of(model), model.reach, purpose, preview=asks is not None)
     except ConsentNeeded as needed:
-        if not may_ask or parts.ask_consent is None or not parts.ask_consent(needed):
+        if asks is None or not asks(needed):
             raise
         parts.outgoing.consent(needed.host, True)
     # While the user decided, a stage may have been switched on that hides something: the pictures are taken anew.
@@ -83,6 +90,17 @@ def _found(ring: LookRing, seconds_back: float, at_s: float | None) -> tuple[Pic
     return (one,) if one is not None else ()
 
 
+def timed(parts: Parts, model: LanguageModel, events: Iterator[StreamEvent]) -> Iterator[StreamEvent]:
+    """What a model makes of pictures; the sampler learns how long that took, unless it was stopped."""
+    began_s = parts.clock()
+    for event in events:
+        stopped = isinstance(event, Failed) and event.cancelled
+        if isinstance(event, Done | Failed) and not stopped and parts.sampler is not None:
+            # A model of ours knows without the time that loading took.
+            parts.sampler.captioned(getattr(model, "last_seconds", 0.0) or parts.clock() - began_s)
+        yield event
+
+
 def said_by_looking(parts: Parts, model: LanguageModel, question: str, pictures: tuple[Picture, ...]) -> str:
     """The answer to a question by looking, once it is whole.
 
@@ -90,7 +108,8 @@ def said_by_looking(parts: Parts, model: LanguageModel, question: str, pictures:
         AssistantError: the model failed, broke off or said nothing.
     """
     text: list[str] = []
-    for event in model.respond(Request(Role.LOOK, parts.observer.state, question, pictures=pictures)):
+    request = Request(Role.LOOK, parts.observer.state, question, pictures=pictures)
+    for event in timed(parts, model, model.respond(request)):
         match event:
             case TextDelta(delta):
                 text.append(delta)
@@ -112,5 +131,7 @@ def look_result(parts: Parts, model: LanguageModel | None, question: str, second
     if model is None:
         raise AssistantError("No model that can look at pictures is chosen.", hint="Choose one in the settings.")
     pictures = pictures_for(parts, model, "look", seconds_back)
+    if parts.sampler is not None:
+        parts.sampler.begin(Reason.QUESTION)
     said = said_by_looking(parts, model, question, pictures)
     return ToolResult({"seen": said}, said, evidence_of_pictures(pictures), proves=False)

@@ -21,9 +21,15 @@ Listener = Callable[[Message], None]
 
 
 class MessageBook:
-    """All methods may be called from any thread; listeners hear messages in the order of their numbers."""
+    """All methods may be called from any thread; listeners hear messages in the order of their numbers.
 
-    def __init__(self) -> None:
+    Args:
+        session_id: of the event log's session that goes on; evidence of the source that is open is given it, so that
+            it leads there later too.
+    """
+
+    def __init__(self, session_id: Callable[[], int | None] = lambda: None) -> None:
+        self._session_id = session_id
         # Held while listeners are told.
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
@@ -39,7 +45,7 @@ class MessageBook:
     def post(self, message: Message) -> Message:
         """Number a message, keep it and tell it."""
         with self._lock:
-            numbered = replace(message, message_id=next(self._numbers))
+            numbered = self._of_session(replace(message, message_id=next(self._numbers)))
             self._messages[numbered.message_id] = numbered
             while len(self._messages) > MAX_MESSAGES:
                 del self._messages[next(iter(self._messages))]
@@ -51,7 +57,10 @@ class MessageBook:
     def put(self, message: Message) -> None:
         """Replace the message with this number, unless it was cleared meanwhile."""
         with self._lock:
-            if message.message_id in self._messages:
+            before = self._messages.get(message.message_id)
+            if before is not None:
+                if message.evidence != before.evidence:
+                    message = self._of_session(message)
                 self._messages[message.message_id] = message
                 if message.pictures:
                     self._drop_pictures()
@@ -86,6 +95,13 @@ class MessageBook:
                 self._listeners = tuple(other for other in self._listeners if other is not listener)
 
         return unsubscribe
+
+    def _of_session(self, message: Message) -> Message:
+        session_id = self._session_id() if message.evidence else None
+        if session_id is None:
+            return message
+        evidence = (replace(one, session_id=session_id) if one.session_id is None else one for one in message.evidence)
+        return replace(message, evidence=tuple(evidence))
 
     def _drop_pictures(self) -> None:
         """Of all but the latest messages; whoever listens has heard of them."""

@@ -12,11 +12,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from scenescope.app.assistant.knowledge import Knowledge
 from scenescope.app.assistant.orders import MAX_ORDER_CHARS, Order, OrderContext, parse_order
 from scenescope.app.assistant.orders_names import stage_name, zone_word
 from scenescope.app.assistant.orders_words import lexicon, plain
+from scenescope.pipelines.log.records import SearchHit
 
-__all__ = ["Embed", "Near", "Nearest"]
+__all__ = ["Embed", "Near", "Nearest", "told_of"]
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 """Sentences to float32 (N, D), one row of unit length for each."""
@@ -24,6 +26,9 @@ Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 MOST_SUGGESTIONS = 4
 MOST_OF_ONE_KIND = 2
 MOST_ROWS = 4000
+MOST_MOMENTS = 2
+# Most of what is found by its meaning only may be things that come and go.
+MOST_HITS = 20
 # Least cosine of sentence embeddings, and of sets of words, at which something is called near.
 LEAST_COSINE = 0.35
 LEAST_OVERLAP = 0.3
@@ -128,6 +133,18 @@ class Nearest:
             while len(self._rows) > MOST_ROWS:
                 self._rows.popitem(last=False)
         return rows
+
+
+def told_of(sought: str, knowledge: Knowledge) -> list[SearchHit]:
+    """Captions, marks and read words of the session that come nearest to a moment, the best first.
+
+    Raises:
+        SinkError: the log cannot be read.
+    """
+    # In the order of the words, and the verb without its ending: "the door opens" is also where "a door opened".
+    stems = (_content(word) for word in plain(sought).split())
+    hits = knowledge.search(" ".join(stem for stem, *_ in filter(None, stems)), MOST_HITS)
+    return [hit for hit in hits if hit.text][:MOST_MOMENTS]
 
 
 def _orders(said: str, context: OrderContext) -> Iterator[_Candidate]:

@@ -10,6 +10,7 @@ from scenescope.app.assistant.controller import Assistant
 from scenescope.app.assistant.desk import Desk
 from scenescope.app.assistant.jobs import Jobs
 from scenescope.app.assistant.knowledge import Knowledge
+from scenescope.app.assistant.moments import Moments
 from scenescope.app.assistant.nearest import Nearest
 from scenescope.app.assistant.orders import KindWords, OrderContext, kinds_of
 from scenescope.app.assistant.outgoing import ConsentNeeded, FaceFinder, Outgoing
@@ -28,8 +29,9 @@ from scenescope.pipelines.look_ring import LookRing
 from scenescope.pipelines.sampler import GlanceSink, Sampler
 from scenescope.pipelines.scene import SceneObserver
 from scenescope.pipelines.watches import WatchBook
+from scenescope.pipelines.watches.check import labels_of
 from scenescope.pipelines.watches.sink import WatchSink
-from scenescope.widgets.assistant_choices import MIN_INTERVAL_S, servers_of
+from scenescope.widgets.assistant_choices import min_interval_s
 from scenescope.widgets.assistant_panel import AssistantPanel
 from scenescope.widgets.main_window import MainWindow
 
@@ -65,15 +67,10 @@ class Office:
         self._opening = Jobs("sentence-network")
         self._by_meaning, self._by_words = Nearest(self._embedder.embed), Nearest()
         self._faces = FaceFinder()
-        self.outgoing = Outgoing(
-            settings,
-            log.talk.add_egress,
-            faces=self._faces,
-            servers=lambda: [row.url for row in servers_of(settings)],
-        )
+        self.outgoing = Outgoing(settings, log.talk.add_egress, faces=self._faces)
         self.watches = WatchBook(environment.config_dir / "watches.yaml")
         self.ring = LookRing.at(engine)
-        self.sampler = Sampler(min_interval_s=settings.get(MIN_INTERVAL_S, 3.0))
+        self.sampler = Sampler(min_interval_s=min_interval_s(settings))
         self.knowledge = Knowledge(
             lambda: observer.state,
             log,
@@ -82,7 +79,8 @@ class Office:
             caught_up=sink.wait_for,
             search=self._search,
         )
-        desk = Desk(window, self.watches)
+        self.moments = Moments(window, panel, self.ring, log)
+        desk = Desk(window, self.watches, show_moment=self.moments.show)
         self.parts = Parts(
             observer,
             facts=facts_of(engine, menu),
@@ -119,6 +117,7 @@ class Office:
         """End what is under way; after the window was closed and before the log is."""
         self._panel.set_conversation(None)
         self.commands.close()
+        self.moments.close()
         self.assistant.close()
         self._opening.close()
         self.ring.detach()
@@ -132,11 +131,13 @@ class Office:
     def _orders(self) -> OrderContext:
         engine, scene, source = self._window.engine, self._observer.state, self.desk.source
         spec = engine.spec
+        known = scene.known_labels or labels_of(spec)
         return OrderContext(
             spec=spec,
             kinds=_kinds(tuple(STAGES.names())),
             zones=zones_of(spec),
-            known_labels=scene.known_labels or _bundled_labels(),
+            known_labels=known or _bundled_labels(),
+            may_know_more=not known,
             track_ids=tuple(track.track_id for track in scene.tracks if track.track_id is not None),
             panels=tuple(self.desk.panels),
             live=source.active and not source.film,
@@ -165,7 +166,7 @@ class Office:
 
 @cache
 def _bundled_labels() -> tuple[str, ...]:
-    """What the detector that comes along can tell apart, as long as none runs."""
+    """What the detector that comes along can tell apart, as long as there is no other."""
     return current().card(BUNDLED_DETECTOR).labels
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 
 from scenescope.app.assistant import orders_params, orders_pipeline, orders_view, orders_watch
 from scenescope.app.assistant.orders_names import KindWords, Order, OrderContext, Unclear, kinds_of, quoted
+from scenescope.app.assistant.orders_pairs import at_odds
 from scenescope.app.assistant.orders_words import lexicon, plain
 
 __all__ = ["MAX_CALLS", "MAX_ORDER_CHARS", "KindWords", "Order", "OrderContext", "Unclear", "kinds_of", "parse_order"]
@@ -35,9 +37,14 @@ _PREFIX = re.compile(
     rf"|and|kindly|let us) (?:, )?|^(?:{_POLITE.pattern})"
 )
 _SUFFIX = re.compile(
-    r"(?: ,)? (?:please|pls|thanks|thank you|now|right now|for me|again|immediately|at once|for now|for a moment"
-    r"|for the moment|asap|quickly|too|as well|if you can|if possible|will you|would you|could you|can you|instead)$"
+    r"(?: ,)? (?:please|pls|thanks|thank you|(?<!for )now|right now|for me|again|immediately|at once"
+    r"|asap|too|as well|if you can|if possible|will you|would you|could you|can you|instead)$"
 )
+_FOR_NOW = re.compile(
+    r"(?P<order>.+?)(?: ,)? (?:for now|for (?:a|the) (?:short )?(?:moment|while|bit|time being)|temporarily|briefly)"
+)
+# What is switched off stays so until it is switched on, and nobody expects anything else.
+_OFF = {"set_stage_enabled": "enabled", "set_watch": "enabled", "play_pause": "playing"}
 _ASKS = re.compile(
     r"(?:how|what|why|who|where|which|whose|when|is|are|was|were|do|does|did|should|shall|may|might|has|have|had|am|if"
     r"|unless|whether|while|until|because|can|could|would|will)\b"
@@ -69,7 +76,7 @@ def parse_order(text: str, context: OrderContext) -> Order | Unclear | None:
     reading = _read(text, context)
     if isinstance(reading, Unclear):
         offered = tuple(dict.fromkeys(_capital(suggestion) for suggestion in reading.suggestions))
-        return Unclear(reading.says, tuple(one for one in offered if _is_exact(one, context))[:4])
+        return replace(reading, suggestions=tuple(one for one in offered if _is_exact(one, context))[:4])
     return reading
 
 
@@ -99,14 +106,23 @@ def _read(text: str, context: OrderContext) -> Order | Unclear | None:
 def _compound(words: str, context: OrderContext) -> Order | Unclear | None:
     """The words as one order, else as several: all of them, or nothing is done."""
     whole = _single(words, context)
-    if isinstance(whole, Order):
-        return whole if len(whole.calls) <= MAX_CALLS else _too_many()
     parts = [part for part in re.split(r" (?:, )?(?:and )?then | , (?:and |then )*| and ", f"{words} ".strip()) if part]
+    if isinstance(whole, Order):
+        if at_odds(whole.calls, context):
+            return _contradictory()
+        if whole.calls and whole.calls[0][0] == ADD_WATCH and _hides_order(parts[1:_MOST_PARTS], context):
+            return Unclear("A part of that is an order of its own. Say them one after the other.", (parts[0],))
+        return whole if len(whole.calls) <= MAX_CALLS else _too_many()
     if 1 < len(parts) <= _MOST_PARTS:
         several = _several(parts, context)
         if several is not None:
             return several
     return _partly(parts, context) or whole
+
+
+def _hides_order(parts: list[str], context: OrderContext) -> bool:
+    """Whether what a watch would take for its name or question is an order: "call it X and pause"."""
+    return any(isinstance(_single(_stripped(part), context), Order) for part in parts)
 
 
 def _several(parts: list[str], context: OrderContext) -> Order | Unclear | None:
@@ -121,7 +137,7 @@ def _several(parts: list[str], context: OrderContext) -> Order | Unclear | None:
                 break
             orders.append(order)
         if len(orders) == len(grouping) > 1:
-            return _together(orders)
+            return _together(orders, context)
     return None
 
 
@@ -140,7 +156,7 @@ def _groupings(parts: list[str]) -> Iterator[list[str]]:
         yield [_stripped(group) for group in groups]
 
 
-def _together(orders: list[Order]) -> Order | Unclear:
+def _together(orders: list[Order], context: OrderContext) -> Order | Unclear:
     calls = [call for order in orders for call in order.calls]
     tools = [tool for tool, _ in calls]
     if ADD_WATCH in tools and set(tools[tools.index(ADD_WATCH) :]) != {ADD_WATCH}:
@@ -149,11 +165,8 @@ def _together(orders: list[Order]) -> Order | Unclear:
         return Unclear(says, tuple(order.says for order in orders if len(order.calls) == 1))
     if len(calls) > MAX_CALLS:
         return _too_many()
-    targets = [(tool, args.get("stage_id"), args.get("name")) for tool, args in calls if tool != ADD_WATCH]
-    if len(set(map(repr, calls))) < len(calls) or any(
-        targets.count(target) > 1 for target in targets if target[0] not in ("add_stage", "seek")
-    ):
-        return Unclear("Two parts of that contradict or repeat each other, so I did nothing.")
+    if at_odds(calls, context):
+        return _contradictory()
     steps = [order.says[:1].lower() + order.says[1:] for order in orders]
     return Order(tuple(calls), _capital(", then ".join(steps)))
 
@@ -179,6 +192,8 @@ def _single(words: str, context: OrderContext) -> Order | Unclear | None:
     """One order: what all fitting forms agree upon. Forms that leave nothing open go before those with slots."""
     if not words or (_ASKS.match(words) and not _TELLS.search(words)):
         return None
+    if match := _FOR_NOW.fullmatch(words):
+        return _for_now(_stripped(match["order"]), context)
     fixed: list[Order | Unclear] = []
     orders: list[Order] = []
     unclear: Unclear | None = None
@@ -201,6 +216,18 @@ def _single(words: str, context: OrderContext) -> Order | Unclear | None:
     if orders:
         return Unclear("That can be understood in several ways.", tuple(order.says for order in orders))
     return _conditional(words, context) or unclear
+
+
+def _for_now(words: str, context: OrderContext) -> Order | Unclear | None:
+    """Nothing is taken back by itself, so only what is switched off may be said to be so for a moment."""
+    order = _single(words, context)
+    if not isinstance(order, Order) or (
+        order.calls and all(tool in _OFF and not args[_OFF[tool]] for tool, args in order.calls)
+    ):
+        return order
+    removed = any(tool.startswith("remove") for tool, _ in order.calls)
+    instead = (order.says.replace("Remove", "Disable", 1),) if removed else ()
+    return Unclear("What I do stays so until you say otherwise, I cannot do it for a moment.", (*instead, words))
 
 
 def _conditional(words: str, context: OrderContext) -> Unclear | None:
@@ -234,6 +261,10 @@ def _without_quotes_of_names(text: str, context: OrderContext) -> str:
 def _is_hidden(char: str) -> bool:
     """Characters that show nothing, or turn the direction of writing, hide what is written."""
     return char not in "\n\r\t" and unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Cn")
+
+
+def _contradictory() -> Unclear:
+    return Unclear("Two parts of that contradict or repeat each other, so I did nothing.")
 
 
 def _too_many() -> Unclear:

@@ -13,7 +13,7 @@ from scenescope.app.assistant.orders_names import (
     find_target,
     quoted,
 )
-from scenescope.app.assistant.orders_words import clock_time, duration_s, number
+from scenescope.app.assistant.orders_words import clock_time, duration_s, number, plain, position_s
 from scenescope.app.assistant.words import joined
 
 __all__ = ["Clause", "read_clause"]
@@ -33,7 +33,7 @@ _YOU_SEE = re.compile(
 )
 _VANISH = re.compile(
     r"(?P<x>.+?) (?:disappears?|disappeared|vanish(?:es|ed)?|leaves?|left|(?:goes|go|went) away"
-    r"|(?:is|are|was|were) gone"
+    r"|(?:is|was) gone|(?P<many>(?:are|were) gone)"
     rf"|(?:leaves?|left|exits?|exited) {_VIEW}|(?:goes|go|went|gets?|got) out of {_VIEW})"
 )
 _INTO = re.compile(
@@ -65,13 +65,22 @@ _NUMBERED = re.compile(
     r"|(?P<most>at most|up to|no more than|a maximum of)|(?P<just>exactly|just|only)|(?P<plain>))\s*(?P<n>[\w.]+)"
     r"(?: or (?:(?P<more>more)|(?P<fewer>fewer|less)))? (?P<x>.+)"
 )
-_NOBODY = frozenset({"nobody", "no one", "no body", "not anybody"})
+_NONE = {"nobody": "people", "no one": "people", "no body": "people", "nothing": "objects"}
+# What is said of all at once; "the cars leave" may be said of all or of each.
+_ALL = re.compile(r"(?P<who>everyone|everybody|everything|all)(?: of)?(?: (?P<x>.+))?|(?:every|each|both) .+")
+_THE_SEVERAL = re.compile(r"the (?P<x>.+?) (?:leave|disappear|vanish|exit|go (?:away|out of)|get out of)(?: .+)?")
+_THIS_ONE = re.compile(r"(?:this|that|these|those) .+")
 _LONGER = r"(?:for )?(?:at least|longer than|more than|over|a minimum of)|for"
 _FOR = re.compile(rf"(?P<rest>.+?) (?:{_LONGER}) (?P<time>.+)")
 _HOURS = re.compile(
     r"(?P<rest>.+?)(?: ,)? (?:between (?P<a>.+?) and (?P<b>.+?)|from (?P<c>.+?) (?:to|until|till) (?P<d>.+?))"
 )
-_DAILY = re.compile(r" (?:every day|each day|daily|every night|o clock)$")
+_DAILY = re.compile(r" (?:every day|each day|daily|o clock)$")
+_NIGHTLY = re.compile(r"(?P<rest>.+?)(?: ,)? (?:(?:every|each|at|by|during the|in the) night|nightly)")
+_IN_FILM = (
+    "{0} to {1} is a part of this film, and a watch only waits for what comes. Ask what there was between {0} and {1},"
+    " or say hours as 8 am."
+)
 
 
 @dataclass(frozen=True)
@@ -107,9 +116,14 @@ def read_clause(text: str, context: OrderContext, template: str = "{}") -> Claus
     Returns:
         What happens; a question where a name in it is unknown; None when it is no clause of this kind.
     """
-    text = _DAILY.sub("", text.replace(" ,", ""))
+    text = _DAILY.sub("", _with_zones(text.replace(" ,", ""), context))
+    if nightly := _NIGHTLY.fullmatch(text):
+        text = nightly["rest"]
+        if not _HOURS.fullmatch(text):
+            offered = template.format(f"{text} between 10 pm and 6 am")
+            return Unclear("From when to when is it night? Say the hours.", (offered,))
     unclear: Unclear | None = None
-    for rest, between in _hours(text):
+    for rest, between in _hours(text, context, template):
         if isinstance(between, Unclear):
             unclear = unclear or between
             continue
@@ -125,21 +139,43 @@ def read_clause(text: str, context: OrderContext, template: str = "{}") -> Claus
     return unclear
 
 
-def _hours(text: str) -> Iterator[tuple[str, tuple[str, str] | Unclear | None]]:
+def _with_zones(text: str, context: OrderContext) -> str:
+    """Where a zone is called "Room", the room is that zone and not the picture."""
+    for name in (plain(zone.name) for zone in context.zones.zones):
+        if re.fullmatch(_VIEW, name):
+            short = name.removeprefix("the ")
+            spoken = rf"\b(?:the |this |(?<=in )|(?<=into )|(?<=enters )|(?<=leaves )){short}\b(?! zone)"
+            text = re.sub(spoken, f"zone {name}", text)
+    return text
+
+
+def _hours(text: str, context: OrderContext, template: str) -> Iterator[tuple[str, tuple[str, str] | Unclear | None]]:
     match = _HOURS.fullmatch(text)
     if match is not None:
         said = match["a"] or match["c"], match["b"] or match["d"]
         first, last = clock_time(said[0]), clock_time(said[1])
         if first is not None and last is not None:
-            sure = (first[1] and last[1]) or (not first[1] and not last[1] and first[0] < last[0] and said[1] > "12")
+            # An hour that no clock with am and pm has tells that none is meant.
+            of_24 = not (first[1] or last[1]) and any(int(time[:2]) in (0, *range(13, 24)) for time, _ in (first, last))
             if first[0] == last[0]:
                 yield match["rest"], Unclear("These hours begin and end at the same time.")
-            elif not sure:
+            elif not (first[1] and last[1]) and not of_24:
                 yield match["rest"], Unclear("In the morning or in the evening? Say the hours as 8:00 and 18:00.")
+            elif _of_film(said, context):
+                offered = (template.format(match["rest"]), f"Go to {said[0]}")
+                yield match["rest"], Unclear(_IN_FILM.format(*said), offered)
             else:
                 yield match["rest"], (first[0], last[0])
             return
     yield text, None
+
+
+def _of_film(said: tuple[str, str], context: OrderContext) -> bool:
+    """Both are times of the film that is open."""
+    if context.live or context.duration_s is None:
+        return False
+    times_s = [position_s(one) for one in said]
+    return all(one is not None and one <= context.duration_s for one in times_s)
 
 
 def _lengths(text: str) -> Iterator[tuple[str, float]]:
@@ -154,6 +190,9 @@ def _lengths(text: str) -> Iterator[tuple[str, float]]:
 
 def _readings(text: str, for_s: float, context: OrderContext, template: str) -> Iterator[Clause | Unclear]:
     """Everything that the words may mean; what lasts is told apart from what happens in a moment."""
+    if (none := _all_gone(text, for_s, context, template)) is not None:
+        yield none
+        return
     if match := _OVER.fullmatch(text):
         yield from _crossing(match["x"], match["line"], for_s, context, template)
     for pattern, trigger in ((_INTO, "zone_enter"), (_OUT_OF, "zone_leave")):
@@ -175,6 +214,36 @@ def _readings(text: str, for_s: float, context: OrderContext, template: str) -> 
             yield _momentary(trigger, match["x"], for_s, context)
     if (match := _THERE.fullmatch(text)) and not _is_numbered(match["x"] or match["y"], context):
         yield _momentary("appear", match["x"] or match["y"], for_s, context)
+
+
+def _all_gone(text: str, for_s: float, context: OrderContext, template: str) -> Clause | Unclear | None:
+    """That all have left, so that none is there any more; None where it is said of one."""
+    gone, out = _VANISH.fullmatch(text), _OUT_OF.fullmatch(text)
+    match = gone or out
+    if match is None:
+        return None
+    everyone = _ALL.fullmatch(match["x"])
+    if everyone is not None and everyone["who"] is not None:
+        noun = everyone["x"] or ("people" if everyone["who"] in ("everyone", "everybody") else "objects")
+    elif gone and gone["many"] and not re.match(r"(?:an?|any|some|one|this|that|these|those)\b", match["x"]):
+        noun = match["x"]
+    elif several := _THE_SEVERAL.fullmatch(text):
+        subject = _subject(several["x"], context)
+        if isinstance(subject, Unclear) or subject.trigger == "count":
+            return None
+        words = context.words
+        one = " or ".join(words.one(label, subject.colour) for label in subject.labels) or "something"
+        more = " or ".join(f"{subject.colour} {words.plural(label)}".strip() for label in subject.labels) or "objects"
+        place = match["zone"] if gone is None else ""
+        each = f"{one} leaves {place}".strip()
+        none = f"there are no {more} in {place}" if place else f"there are no {more}"
+        return Unclear("Each of them, or all of them?", (template.format(each), template.format(none)))
+    else:
+        return None
+    if gone is None:
+        return _in_zone("count", f"no {noun}", match["zone"], for_s, context, template)
+    subject = _subject(f"no {noun}", context)
+    return replace(subject, for_s=for_s) if isinstance(subject, Clause) else subject
 
 
 def _counts(text: str, for_s: float, context: OrderContext, template: str) -> Iterator[Clause | Unclear]:
@@ -284,12 +353,14 @@ def _is_numbered(phrase: str, context: OrderContext) -> bool:
 
 def _bounds(phrase: str) -> tuple[int | None, int | None, str] | None:
     """(at least, at most, of what) when the phrase says a number."""
-    if phrase in _NOBODY:
-        return None, 0, "people"
+    if phrase in _NONE:
+        return None, 0, _NONE[phrase]
     if phrase.startswith(("no ", "zero ")):
         return None, 0, phrase.partition(" ")[2]
     match = _NUMBERED.fullmatch(phrase)
     if match is None or (match["n"] in ("a", "an", "one") and match["plain"] is not None and not match["more"]):
+        return None
+    if match["just"] and match["n"] in ("a", "an"):
         return None
     count = number("1" if match["n"] in ("a", "an") else match["n"])
     if count is None or count != int(count):
@@ -317,6 +388,8 @@ def _subject(phrase: str, context: OrderContext) -> Clause | Unclear:
         if " and " in part:
             says = "All of them together, or any of them? Any of them can be waited for: say 'or'."
             return Unclear(says) if context.words.mentioned(part, context.known_labels) else _unknown(part, context)
+        if not_one := _not_one(part):
+            return not_one
         target = find_target(part, context)
         if isinstance(target, Unclear):
             return target
@@ -335,6 +408,17 @@ def _subject(phrase: str, context: OrderContext) -> Clause | Unclear:
     if (most is not None and most < 0) or (least == 0 and most is None):
         return Unclear("That is always so, or never.")
     return replace(found, trigger="count", at_least=least, at_most=most)
+
+
+def _not_one(phrase: str) -> Unclear | None:
+    """Why a phrase is about more, or less, than any object of a kind."""
+    if _ALL.fullmatch(phrase):
+        return Unclear("I can wait for one of them, for a number, or until none is there, but not for all of them.")
+    if re.match(r"(?:only|just)\b", phrase):
+        return Unclear("I cannot wait until nothing else is there; say a number, such as 'exactly one'.")
+    if _THIS_ONE.fullmatch(phrase):
+        return Unclear("A watch is for kinds of objects, not for a certain one of them.")
+    return None
 
 
 def _unknown(part: str, context: OrderContext) -> Unclear:

@@ -43,10 +43,19 @@ class Order:
 
 @dataclass(frozen=True)
 class Unclear:
-    """An order that was not understood exactly, so nothing is done: why, and orders that would be understood."""
+    """An order that was not understood exactly, so nothing is done.
+
+    Attributes:
+        says: why.
+        suggestions: orders that would be understood.
+        unknown: a noun that is like none that the detector knows, where that is all that is wrong.
+        sought: words for a moment that no stage tells: somebody who reads captions and marks may find it.
+    """
 
     says: str
     suggestions: tuple[str, ...] = ()
+    unknown: str = ""
+    sought: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ class OrderContext:
         kinds: the stages that there are, see :func:`kinds_of`.
         zones: zones and lines.
         known_labels: the classes that the detector tells apart.
+        may_know_more: no detector has said yet what it tells apart, so a watch may name other classes, too.
         track_ids: the tracks in the picture now.
         panels: the panels of the window.
         live: the source is a camera or a stream.
@@ -80,6 +90,7 @@ class OrderContext:
     kinds: Mapping[str, KindWords] = field(default_factory=dict)
     zones: ZoneSet = field(default_factory=ZoneSet)
     known_labels: tuple[str, ...] = ()
+    may_know_more: bool = False
     track_ids: tuple[int, ...] = ()
     panels: tuple[str, ...] = PANELS
     live: bool = False
@@ -246,7 +257,8 @@ def find_named(phrase: str, named: Iterable[Zone | CountLine | str], what: str, 
     spoken = re.sub(r"^(?:the|my|our|this|that) ", "", phrase)
     short = re.sub(rf"^(?:{words})s? (?:called |named |on |for )?| (?:{words})$", "", spoken)
     for form in dict.fromkeys((phrase, spoken, short)):
-        found = [name for name in names if plain(name) == form or plain(name) in (f"{what} {form}", f"{form} {what}")]
+        found = [name for name in names if plain(name) == form]
+        found = found or [name for name in names if plain(name) in (f"{what} {form}", f"{form} {what}")]
         if len(found) == 1:
             return found[0]
         if found:
@@ -281,7 +293,8 @@ def find_target(phrase: str, context: OrderContext, template: str = "{}") -> Tar
         return Unclear(says, tuple(template.format(words.one(label)) for label in target.labels[:MOST_SUGGESTIONS]))
     near = words.similar(phrase, known) or words.mentioned(phrase, known)
     says = f"The detector does not know {quoted(bare(phrase))}."
-    return Unclear(says, tuple(template.format(words.one(label)) for label in near[:MOST_SUGGESTIONS]))
+    unknown = "" if near else bare(phrase)
+    return Unclear(says, tuple(template.format(words.one(label)) for label in near[:MOST_SUGGESTIONS]), unknown)
 
 
 def find_labels(phrase: str, context: OrderContext, template: str) -> tuple[str, ...] | Unclear:

@@ -55,6 +55,22 @@ def _set(slots: Mapping[str, str], context: OrderContext) -> Reading:
     return _given(*found, slots["value"], context)
 
 
+def _moved_to(slots: Mapping[str, str], context: OrderContext, sign: int) -> Reading:
+    """To a value that is not on the wrong side of the one as it is."""
+    order = _set(slots, context)
+    if not isinstance(order, Order):
+        return order
+    args = order.calls[0][1]
+    stage = next(one for one in context.spec.stages if one.id == args["stage_id"])
+    now, then = stage.params.get(args["name"], _fields(stage, context)[args["name"]].default), args["value"]
+    if not _is_number(now) or not _is_number(then):
+        return Unclear("Only numbers are raised and lowered.", (order.says,))
+    if sign * (then - now) < 0:
+        way = "less" if sign > 0 else "more"
+        return Unclear(f"It is {_shown(now)} now, so {_shown(then)} is {way}.", (order.says,))
+    return order
+
+
 def _given(stage: StageSpec, name: str, words: str, context: OrderContext) -> Reading:
     field = _fields(stage, context)[name]
     value = _value(words, name, field, context)
@@ -85,14 +101,20 @@ def _by(slots: Mapping[str, str], context: OrderContext, sign: int) -> Reading:
     field, title = _fields(stage, context)[name], stage_name(stage, context)
     now = stage.params.get(name, field.default)
     spoken = f"the {_spoken(name)} of {title}"
-    if not isinstance(now, int | float) or isinstance(now, bool):
+    if not _is_number(now):
         return Unclear(f"{spoken[:1].upper()}{spoken[1:]} is not a number. {_range(field)}".strip())
     words = slots.get("value")
     if words is not None:
-        amount = _number(words, name, field)
-        if amount is None:
+        amount = _amount(words, now, name, field)
+        if amount is None or amount == 0:
             return Unclear(f"{quoted(words)} is no amount for {spoken}.")
-        return _checked(stage, name, _rounded(now + sign * amount, field), spoken, context)
+        if amount < 0:
+            way = "Lower" if sign > 0 else "Raise"
+            return Unclear("Up or down?", (f"{way} {spoken} by {words.removeprefix('-')}",))
+        value = _rounded(now + sign * amount, field, exact=not words.endswith(" percent"))
+        if value == now:
+            return Unclear(f"{quoted(words)} is too little to change {spoken}, which is {_shown(now)}.")
+        return _checked(stage, name, value, spoken, context)
     low, high = _bounds(field)
     if low is None or high is None:
         return Unclear(f"By how much? {spoken[:1].upper()}{spoken[1:]} is {now:g} now.")
@@ -221,6 +243,21 @@ def _number(words: str, name: str, field: FieldInfo) -> float | None:
     return round(amount / 100, 9) if match[2] == "percent" and _bounds(field)[1] in (1, 0.99, 0.95) else None
 
 
+def _amount(words: str, now: float, name: str, field: FieldInfo) -> float | None:
+    """By how much: a percentage is one of the value as it is, unless the parameter is itself in percent."""
+    if points := re.fullmatch(r"(.+?) (?:percent(?:age)? )?points?", words):
+        return _number(f"{points[1]} percent", name, field)
+    share = re.fullmatch(r"(.+) percent", words)
+    if share is None or name.rpartition("_")[2] == "percent":
+        return _number(words, name, field)
+    percent = number(share[1])
+    return None if percent is None else abs(now) * percent / 100
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _rounded(value: float, field: FieldInfo, exact: bool = False) -> int | float:
     """As the field holds it; ``exact`` leaves what is no whole number for the check to refuse."""
     value = round(value, 6)
@@ -251,6 +288,8 @@ def _shown(value: Any) -> str:
 
 HANDLERS: dict[str, Handler] = {
     "set": _set,
+    "raise to": lambda slots, context: _moved_to(slots, context, 1),
+    "lower to": lambda slots, context: _moved_to(slots, context, -1),
     "more": lambda slots, context: _by(slots, context, 1),
     "less": lambda slots, context: _by(slots, context, -1),
     "switch on": lambda slots, context: _switch(slots, context, True),

@@ -11,6 +11,7 @@ from scenescope.app.assistant.orders_names import (
     Order,
     OrderContext,
     Unclear,
+    bare,
     find_kind,
     find_labels,
     find_named,
@@ -21,7 +22,7 @@ from scenescope.app.assistant.orders_names import (
     stage_name,
     zone_word,
 )
-from scenescope.app.assistant.orders_words import lexicon
+from scenescope.app.assistant.orders_words import lexicon, plain
 from scenescope.app.assistant.words import joined
 
 __all__ = ["HANDLERS", "variant"]
@@ -41,12 +42,19 @@ _STEP = re.compile(
     r"(?P<what>.+?) (?:one )?(?:(?:step|place|position) )?(?P<way>up|down|earlier|later)(?: by one| one)?"
 )
 _BEFORE = frozenset({"before", "in front of", "ahead of", "above"})
+# Names of stages that are also what is seen in the picture.
+_IN_PICTURE = frozenset({"objects", "faces", "hands", "gestures", "background", "qr codes", "barcodes"})
+# "Stop telling me when a dog appears" is about no stage.
+_DOING = re.compile(
+    r"(?:telling|alerting|warning|notifying|informing|pinging|messaging|watching|looking|recording|blurring|hiding"
+    r"|highlighting|playing)\b"
+)
 _FRONT = frozenset({"very beginning", "beginning", "start", "very start", "top", "front", "first"})
 
 
 def _switch(slots: Mapping[str, str], context: OrderContext, enabled: bool) -> Reading:
     phrase = slots["stage"]
-    if is_drawn_or_watch(phrase) and not find_stages(phrase, context):
+    if (is_drawn_or_watch(phrase) or _DOING.match(phrase)) and not find_stages(phrase, context):
         return None
     verb = "Enable" if enabled else "Disable"
     calls: list[tuple[str, Args]] = []
@@ -153,7 +161,8 @@ def _put(slots: Mapping[str, str], context: OrderContext) -> Reading:
 def _remove(slots: Mapping[str, str], context: OrderContext) -> Reading:
     phrase = slots["thing"]
     found = find_stages(phrase, context)
-    if is_drawn_or_watch(phrase) and not found:
+    drawn = (find_named(phrase, context.zones.zones, "zone"), find_named(phrase, context.zones.lines, "line"))
+    if not found and (is_drawn_or_watch(phrase) or any(isinstance(name, str) for name in drawn)):
         return None
     parts = [phrase] if found else list_of(phrase)
     calls: list[tuple[str, Args]] = []
@@ -162,22 +171,38 @@ def _remove(slots: Mapping[str, str], context: OrderContext) -> Reading:
         stage = find_stage(part, context, "Remove {}")
         if isinstance(stage, Unclear):
             return stage
+        if bare(part) in _IN_PICTURE:
+            name = stage_name(stage, context)
+            return Unclear(f"The stage {name}, or what is in the picture?", (f"Remove {name}", f"Blur {bare(part)}"))
         calls.append(("remove_stage", {"stage_id": stage.id}))
         names.append(stage_name(stage, context))
     return Order(tuple(calls), f"Remove {joined(names)}")
 
 
 def _clear_zone(slots: Mapping[str, str], context: OrderContext) -> Reading:
+    """A zone or a line; where the words may name one of each, the one that is called exactly so."""
     phrase = slots["zone"]
     line = find_named(phrase, context.zones.lines, "line", "Delete {}")
-    if isinstance(line, str):
-        return Order((("clear_zone", {"name": line}),), f"Delete the line {line}")
     zone = find_named(phrase, context.zones.zones, "zone", "Delete {}")
+    if isinstance(line, str) and isinstance(zone, str):
+        spoken = re.sub(r"^(?:the|my|our) ", "", phrase)
+        exact = [name for name in (line, zone) if plain(name) in (phrase, spoken)]
+        if len(exact) != 1:
+            offered = tuple(f"Delete {shown}" for shown in (f"the line {line}", zone_word(zone)))
+            return Unclear(f"Is the line {line} meant, or {zone_word(zone)}?", offered)
+        return _cleared(exact[0], is_line=exact[0] == line)
+    if isinstance(line, str):
+        return _cleared(line, is_line=True)
     if isinstance(zone, str):
-        return Order((("clear_zone", {"name": zone}),), f"Delete {zone_word(zone)}")
+        return _cleared(zone, is_line=False)
     if re.search(r"\blines?\b", phrase):
         return line
     return zone if re.search(r"\b(?:zone|area|region)s?\b", phrase) else None
+
+
+def _cleared(name: str, is_line: bool) -> Order:
+    shown = f"the line {name}" if is_line else zone_word(name)
+    return Order((("clear_zone", {"name": name}),), f"Delete {shown}")
 
 
 def _track(slots: Mapping[str, str], context: OrderContext) -> Reading:

@@ -15,8 +15,10 @@ from scenescope.app.assistant.orders_names import (
     find_labels,
     find_named,
     find_target,
+    quoted,
+    zone_word,
 )
-from scenescope.app.assistant.orders_words import duration_s, lexicon, number, position_s, span_phrase
+from scenescope.app.assistant.orders_words import duration_s, lexicon, number, plain, position_s, span_phrase
 from scenescope.app.assistant.words import joined
 
 __all__ = ["HANDLERS"]
@@ -40,10 +42,12 @@ _CUT = re.compile(r"(?:scene (?:change|cut)|cut|shot|scene)s?")
 _TRACK = re.compile(r"(?:the )?(?:(?:track|object|number|no|id) )*#? ?(\d{1,9})")
 _KINDS = {"appear", "vanish", "zone_enter", "zone_leave", "line_cross", "dwell"}
 GO_TO = "Go to when {}"
+GO_TO_CUT = "Go to the next scene change"
 
 
 def _seek(context: OrderContext, says: str, **goal: Any) -> Order | Unclear:
-    if context.live:
+    # Of a time that is not long past a picture is kept.
+    if context.live and goal.get("t_s", goal.get("relative_s", goal.get("event"))) is None:
         return LIVE
     return Order((("seek", {"t_s": None, "relative_s": None, "event": None, **goal}),), says)
 
@@ -106,19 +110,34 @@ def _to_event(slots: Mapping[str, str], context: OrderContext) -> Reading:
     if isinstance(clause, Clause):
         return _event(clause, which, context)
     if clause is None and re.match(r"(?:the )?(?:\w+ )?(?:when|where|moment|time|point)\b", place):
-        says = "No stage tells that moment, so I cannot find it."
-        return Unclear(says, _findable(match["clause"], context))
+        return _told_by_nobody(match["clause"], context)
     return clause if re.search(r"\b(?:when|where|moment)\b", place) or "asked" in slots else None
 
 
-def _findable(clause: str, context: OrderContext) -> tuple[str, ...]:
-    """Events that can be gone to, those about a line or zone that the words mention first."""
-    words = set(clause.split())
-    lines = [GO_TO.format(f"something crosses {line.name}") for line in context.zones.lines if line.name in words]
-    zones = [GO_TO.format(f"someone enters {zone.name}") for zone in context.zones.zones if zone.name in words]
-    labels = context.words.mentioned(clause, context.known_labels) or list(context.known_labels[:1])
-    seen = [GO_TO.format(f"{context.words.one(label)} appeared") for label in labels]
-    return (*lines, *zones, *seen, "Show the timeline")
+def _told_by_nobody(clause: str, context: OrderContext) -> Unclear:
+    """What comes nearest to a moment that no stage tells: what happens at a line or zone that is named there first."""
+    lines = [line.name for line in context.zones.lines if _mentions(clause, line.name)]
+    zones = [zone.name for zone in context.zones.zones]
+    named = [name for name in zones if _mentions(clause, name)]
+    labels = context.words.mentioned(clause, context.known_labels)
+    seen = [GO_TO.format(f"{context.words.one(label)} appeared") for label in labels[:1]]
+    says = f"Nothing that runs recognises when {quoted(clause)} happens, so I cannot find that moment by itself."
+    if not (lines or named):
+        says += " What enters a zone drawn there can be found and watched."
+    crossed = [GO_TO.format(f"something crosses {name}") for name in lines]
+    entered = [GO_TO.format(f"something enters {zone_word(name)}") for name in named]
+    draw = f"Tell me when something enters {zone_word([*named, *zones][0])}" if zones else "Add Zones and lines"
+    return Unclear(says, (*crossed, *entered, *seen, GO_TO_CUT, draw, "Show the timeline"), sought=clause)
+
+
+def _mentions(words: str, name: str) -> bool:
+    return f" {plain(name)} " in f" {words} "
+
+
+def _show_when(slots: Mapping[str, str], context: OrderContext) -> Reading:
+    """What follows "show me when"; "show me where it is" is a question."""
+    reading, words = _to_event(slots, context), slots["event"]
+    return reading if reading is not None or words.endswith((" is", " are")) else _told_by_nobody(words, context)
 
 
 def _to_thing(what: str, which: str, context: OrderContext) -> Reading:
@@ -214,6 +233,12 @@ def _highlight(slots: Mapping[str, str], context: OrderContext) -> Reading:
     return Order((("highlight", {"labels": list(labels)}),), f"Highlight {said}")
 
 
+def _no_highlight(slots: Mapping[str, str], context: OrderContext) -> Reading:
+    if "labels" in slots and find_labels(slots["labels"], context, "{}") != ():
+        return Unclear("I can end all highlighting, not that of one kind.", ("Clear the highlight",))
+    return Order((("highlight", {"labels": []}),), "Highlight nothing")
+
+
 def _panel(slots: Mapping[str, str], context: OrderContext) -> Reading:
     phrase = re.sub(r"^(?:the |my )+| (?:panel|dock|tab|window|view|pane|again)$", "", slots["panel"])
     known = {name: words for name, words in lexicon().panels.items() if name in context.panels}
@@ -238,7 +263,7 @@ def _asked(tool: str, says: str) -> Handler:
 
 HANDLERS: dict[str, Handler] = {
     "go to": _go_to,
-    "event": _to_event,
+    "event": _show_when,
     "skip back": lambda slots, context: _skip(slots, context, -1),
     "skip ahead": lambda slots, context: _skip(slots, context, 1),
     "rewind": lambda slots, context: (
@@ -254,7 +279,7 @@ HANDLERS: dict[str, Handler] = {
     "stop": lambda slots, context: Unclear("Stop what?", ("Pause", "Stop recording")),
     "select": _select,
     "highlight": _highlight,
-    "no highlight": lambda slots, context: Order((("highlight", {"labels": []}),), "Highlight nothing"),
+    "no highlight": _no_highlight,
     "panel": _panel,
     "record": _asked("start_recording", "Start recording"),
     "stop recording": _asked("stop_recording", "Stop recording"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from scenescope.app.assistant.orders_clause import Clause, read_clause
 from scenescope.app.assistant.orders_names import Order, OrderContext, Unclear, find_named
-from scenescope.app.assistant.orders_words import span_phrase
+from scenescope.app.assistant.orders_words import plain, span_phrase
 from scenescope.models import SpecError
+from scenescope.pipelines.scene_look import COLOURS
 from scenescope.pipelines.watches.rule import WatchRule
 
 __all__ = ["HANDLERS"]
@@ -34,6 +35,12 @@ _PAST = re.compile(
     r"|^(?!.*\b(?:cross|crosses|goes|go|drives|walks|runs|passes)\b).*\bleft\b"
 )
 
+# In what a class is called there are no such words: they count, tell one from others, or say how it happens.
+_NO_NOUN = re.compile(
+    r"\b(?:when|but|else|than|with|without|of|in|on|at|to|for|who|that|which|only|last|first|second|third|next|other|same"
+    r"|few|fewer|more|most|many|several|single|half|both|too|dozen|couple|pair|\d+)\b|ly$"
+)
+
 
 def _watch(slots: Mapping[str, str], context: OrderContext) -> Reading:
     text, question, name = slots["clause"], "", ""
@@ -45,7 +52,7 @@ def _watch(slots: Mapping[str, str], context: OrderContext) -> Reading:
     confirmed = _CONFIRMED.fullmatch(text)
     if confirmed:
         text = confirmed["rest"]
-    clause = read_clause(text, context, TELL)
+    clause = _read_clause(text, context)
     if clause is None or isinstance(clause, Unclear):
         return clause
     if confirmed:
@@ -58,9 +65,9 @@ def _watch_for(slots: Mapping[str, str], context: OrderContext) -> Reading:
     text = slots["clause"]
     if _PAST.search(text):
         return None
-    clause = read_clause(text, context, TELL)
+    clause = _read_clause(text, context)
     if not isinstance(clause, Clause):
-        clause = read_clause(f"there is {text}", context, TELL)
+        clause = _read_clause(f"there is {text}", context)
     if not isinstance(clause, Clause):
         return clause
     if clause.trigger == "count" and clause.at_least == 1 and clause.zone and not clause.for_s:
@@ -68,6 +75,19 @@ def _watch_for(slots: Mapping[str, str], context: OrderContext) -> Reading:
         offered = (TELL.format(f"{who} enters zone {clause.zone}"), TELL.format(f"{who} is in zone {clause.zone}"))
         return Unclear("When it enters the zone, or as long as it is inside?", offered)
     return _order(clause, context, "", "")
+
+
+def _read_clause(text: str, context: OrderContext) -> Clause | Unclear | None:
+    """As :func:`read_clause`; what no detector is asked for yet may be waited for by any name."""
+    clause = read_clause(text, context, TELL)
+    if isinstance(clause, Unclear) and clause.unknown and context.may_know_more:
+        # Detectors name one of a kind, of any colour.
+        first, _, rest = clause.unknown.partition(" ")
+        noun = re.sub(r"(?<=\w{3}[^s])s$", "", rest if rest and first in COLOURS else clause.unknown)
+        if _NO_NOUN.search(noun):
+            return clause
+        return read_clause(text, replace(context, known_labels=(*context.known_labels, noun)), TELL)
+    return clause
 
 
 def _order(clause: Clause, context: OrderContext, question: str, name: str) -> Reading:
@@ -92,12 +112,13 @@ def _who(clause: Clause, context: OrderContext) -> str:
     if clause.trigger != "count" or (clause.at_least, clause.at_most) == (1, None):
         anything = f"a {clause.colour} thing" if clause.colour else "something"
         return " or ".join(words.one(label, clause.colour) for label in clause.labels) or anything
-    plural = " or ".join(f"{clause.colour} {words.plural(label)}".strip() for label in clause.labels) or "objects"
+    form, thing = (words.singular, "object") if 1 in (clause.at_least, clause.at_most) else (words.plural, "objects")
+    things = " or ".join(f"{clause.colour} {form(label)}".strip() for label in clause.labels) or thing
     if clause.at_most == 0:
-        return f"no {plural}"
+        return f"no {things}"
     if clause.at_least == clause.at_most:
-        return f"exactly {clause.at_least} {plural}"
-    return f"at least {clause.at_least} {plural}" if clause.at_most is None else f"at most {clause.at_most} {plural}"
+        return f"exactly {clause.at_least} {things}"
+    return f"at least {clause.at_least} {things}" if clause.at_most is None else f"at most {clause.at_most} {things}"
 
 
 def _described(clause: Clause, context: OrderContext) -> str:
@@ -137,7 +158,17 @@ def _named(slots: Mapping[str, str], context: OrderContext, make: Callable[[str]
     if isinstance(name, str):
         return make(name)
     about = re.search(r"\b(?:watch|watches|alert|alerts|rule|alarm|notification|warning)\b", phrase)
-    return name if about or "asked" in slots else None
+    return name if about else None
+
+
+def _stop_telling(slots: Mapping[str, str], context: OrderContext) -> Reading:
+    """A watch by its name, or by what it was made from."""
+    named = find_named(slots["watch"], context.watches, "watch", "Remove {}")
+    clause = _read_clause(slots["watch"], context)
+    if isinstance(named, Unclear) and isinstance(clause, Clause):
+        made = find_named(plain(_described(clause, context)), context.watches, "watch")
+        named = made if isinstance(made, str) else named
+    return _removed(named) if isinstance(named, str) else named
 
 
 def _removed(name: str) -> Order:
@@ -153,6 +184,7 @@ HANDLERS: dict[str, Handler] = {
     "watch": _watch,
     "watch for": _watch_for,
     "remove watch": lambda slots, context: _named(slots, context, _removed, "Remove"),
+    "stop telling": _stop_telling,
     "watch on": lambda slots, context: _named(slots, context, lambda name: _switched(name, True), "Enable"),
     "watch off": lambda slots, context: _named(slots, context, lambda name: _switched(name, False), "Disable"),
 }

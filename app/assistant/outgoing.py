@@ -4,8 +4,8 @@ A picture goes to another computer only if the user has agreed to that host, and
 blurred and the picture is coded anew, without anything that came with its file; what is sent is noted first. Whatever
 cannot be made sure keeps the picture here.
 
-Words are weaker than pictures: scene facts (labels, counts, times, never pictures) may go to any host that the user has
-entered as a server, since entering it is the wish to talk to it; pausing and consent are about pictures.
+Words need no consent: what the detector reports and what the user asks go to the server that the user has chosen. The
+pause holds back pictures, and what would be sent without having been asked for, also if it is words alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import ipaddress
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -67,14 +67,14 @@ class ConsentNeeded(AssistantError):
     Attributes:
         host: where they would go, in ASCII.
         reach: how far that is.
-        pictures: what would be sent, as it would be sent.
+        pictures: what would be sent, as it would be sent; empty where nobody is to be shown it.
     """
 
-    def __init__(self, host: str, reach: Reach, pictures: tuple[Picture, ...]) -> None:
-        count = "a picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
+    def __init__(self, host: str, reach: Reach, count: int, pictures: tuple[Picture, ...] = ()) -> None:
+        what = "a picture" if count == 1 else f"{count} pictures"
         super().__init__(
-            f"You have not agreed to send {count} to {host}, so none was sent.",
-            hint="Agree when you are asked, or choose a model on this computer.",
+            f"You have not agreed to send {what} to {host}, so none was sent.",
+            hint="Agree when you are asked, without a window by --send-pictures; or choose a model on this computer.",
         )
         self.host = host
         self.reach = reach
@@ -146,7 +146,6 @@ class Outgoing:
         store: where the hosts that the user has agreed to are kept, and whether sending is paused.
         record: told of everything that leaves this computer, before it does; where it fails, nothing is sent.
         faces: finds the faces that are blurred.
-        servers: hosts or addresses of the servers that the user has entered.
         wall_clock: Unix time.
     """
 
@@ -156,13 +155,11 @@ class Outgoing:
         record: Callable[[EgressRecord], None],
         *,
         faces: Faces | None = None,
-        servers: Callable[[], Iterable[str]] = tuple,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._record = record
         self._faces = faces or FaceFinder()
-        self._servers = servers
         self._wall_clock = wall_clock
         self._lock = threading.RLock()
         self._sent: Counter[str] = Counter()
@@ -172,7 +169,7 @@ class Outgoing:
 
     @property
     def paused(self) -> bool:
-        """True while no picture may leave this computer, whatever was agreed to."""
+        """True while no picture leaves this computer, whatever was agreed to, nor words that nobody asked for."""
         kept = self._store.get(PAUSED)
         # Anything else than a plain no is a yes.
         return not (kept is None or kept is False)
@@ -199,23 +196,27 @@ class Outgoing:
             others = [one for one in self.hosts if one != name]
             self._store.set(CONSENT, sorted([*others, name] if on else others))
 
-    def may_send(self, host: str) -> bool:
-        """Whether the user has agreed to a host, or it is this computer."""
-        name = host_of(host)
-        return _is_loopback(name) or name in self.hosts
+    def refuse_if_paused(self, endpoint_host: str, reach: Reach) -> None:
+        """Let nothing pass to another computer while sending is paused; the arguments are those of :meth:`prepare`.
 
-    def text_allowed(self, host: str) -> bool:
-        """Whether scene facts in words may go to a host: one that pictures may go to, or that the user has entered."""
-        try:
-            name = host_of(host)
-        except AssistantError:
-            return False
-        return self.may_send(name) or any(_is_host(server, name) for server in self._servers())
+        Raises:
+            AssistantError: it is paused.
+        """
+        if self.paused and not _is_here(host_of(endpoint_host) if endpoint_host else "", reach):
+            raise AssistantError(
+                "Sending is paused, so nothing was sent.", hint="Go on sending (Ctrl+Shift+B), and ask again."
+            )
 
     # What leaves -------------------------------------------------------------------------------------------------
 
     def prepare(
-        self, pictures: Sequence[Picture], endpoint_host: str, reach: Reach, purpose: str = "look"
+        self,
+        pictures: Sequence[Picture],
+        endpoint_host: str,
+        reach: Reach,
+        purpose: str = "look",
+        *,
+        preview: bool = False,
     ) -> tuple[Picture, ...]:
         """Pictures as they may be sent, which is noted as if it were done. May take a second; not for the GUI thread.
 
@@ -227,48 +228,50 @@ class Outgoing:
             endpoint_host: who would get them; "" for a model of ours on this computer.
             reach: how far that is.
             purpose: what for, for the list of what was sent.
+            preview: where the user has not agreed, make ready what would be sent, so that it can be shown.
 
         Raises:
             ConsentNeeded: the user has not agreed to that host.
             AssistantError: sending is paused, or a picture cannot be made fit to be sent.
         """
         host = host_of(endpoint_host) if endpoint_host else ""
-        images = [_image(picture) for picture in pictures]
-        if reach is Reach.THIS_COMPUTER and (not host or _is_loopback(host)):
-            return tuple(map(_coded, images, pictures))
+        if _is_here(host, reach):
+            return tuple(_coded(_image(picture), picture) for picture in pictures)
         if not host:
             raise AssistantError("It is not known where the pictures would go, so none was sent.")
-        self._refuse_while_paused()
-        fit = tuple(
-            _coded(self._without_faces(image), picture) for image, picture in zip(images, pictures, strict=True)
-        )
-        with self._lock:
-            # It was decided while faces were looked for, perhaps.
-            self._refuse_while_paused()
+
+        def refuse(shown: Sequence[Picture] = ()) -> None:
+            self.refuse_if_paused(host, reach)
             if host not in self.hosts:
-                raise ConsentNeeded(host, reach, fit)
-            if fit:
-                self._note(host, reach, fit, purpose)
+                raise ConsentNeeded(host, reach, len(pictures), tuple(map(self._fit, shown)))
+
+        refuse(pictures if preview else ())
+        fit = tuple(map(self._fit, pictures))
+        # It was decided while faces were looked for, perhaps.
+        refuse()
+        if fit:
+            self._note(host, reach, fit, purpose)
+            # Or while it was noted: rather noted and not sent than sent all the same.
+            refuse()
+            with self._lock:
+                self._sent[host] += len(fit)
+                self._last = Sent(host, fit[-1], self._wall_clock())
         return fit
 
-    def _refuse_while_paused(self) -> None:
-        if self.paused:
-            raise AssistantError("Sending pictures is paused, so none was sent.", hint="Go on sending, and ask again.")
-
     def _note(self, host: str, reach: Reach, fit: tuple[Picture, ...], purpose: str) -> None:
-        wall_s = self._wall_clock()
         size = sum(len(picture.jpeg) for picture in fit)
         hashes = tuple(hashlib.sha256(picture.jpeg).hexdigest() for picture in fit)
         where = reach.name.lower().replace("_", " ")
         try:
-            self._record(EgressRecord(wall_s, host, where, len(fit), size, purpose, hashes))
+            self._record(EgressRecord(self._wall_clock(), host, where, len(fit), size, purpose, hashes))
         except Exception as error:
             raise AssistantError(
                 f"What is sent cannot be noted ({error}), so no picture was sent.",
                 hint="See that the disk has room and the event log can be written to.",
             ) from error
-        self._sent[host] += len(fit)
-        self._last = Sent(host, fit[-1], wall_s)
+
+    def _fit(self, picture: Picture) -> Picture:
+        return _coded(self._without_faces(_image(picture)), picture)
 
     def _without_faces(self, image: Image) -> Image:
         try:
@@ -295,11 +298,8 @@ class Outgoing:
         return self._last
 
 
-def _is_host(server: str, name: str) -> bool:
-    try:
-        return host_of(server) == name
-    except AssistantError:
-        return False
+def _is_here(host: str, reach: Reach) -> bool:
+    return reach is Reach.THIS_COMPUTER and (not host or _is_loopback(host))
 
 
 def _is_loopback(host: str) -> bool:

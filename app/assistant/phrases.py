@@ -33,11 +33,12 @@ EMPTY = "Now nothing that the detector knows is in the picture."
 
 @dataclass(frozen=True)
 class Answer:
-    """Words with where they can be checked and what to ask next."""
+    """Words with where they can be checked and what to ask next; ``sure`` unless they say what they leave open."""
 
     text: str
     evidence: tuple[Evidence, ...] = ()
     suggestions: tuple[str, ...] = ()
+    sure: bool = True
 
 
 def capitalised(text: str) -> str:

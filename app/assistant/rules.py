@@ -136,7 +136,7 @@ class RulesProvider:
             yield Done()
             return
         yield TextDelta(answer.text)
-        yield Done(answer.evidence, answer.suggestions)
+        yield Done(answer.evidence, answer.suggestions, sure=answer.sure)
 
     def cancel(self) -> None:
         """Do nothing: an answer is there before it could be cancelled."""

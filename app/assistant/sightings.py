@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
-
-import cv2
-import numpy as np
+from typing import TYPE_CHECKING
 
 from scenescope.app.assistant.spans import MAX_EVIDENCE, SAME_S, Counted, Seen, Span
 from scenescope.models import EventKind, LogEvent
 from scenescope.models.language import Evidence
-from scenescope.pipelines.log.records import TrackRecord
-from scenescope.pipelines.scene_look import colour_name
 from scenescope.pipelines.scene_state import LabelMemory, SceneTrack
 
 if TYPE_CHECKING:
@@ -25,12 +20,8 @@ __all__ = ["Stay", "busiest", "first_seen", "last_seen", "of_colour", "present",
 _Sighting = tuple[float, int, int | None, int | None, str]
 """Time, frame, track, event, label."""
 
-One = TypeVar("One", LogEvent, TrackRecord)
-
 # An object that was out of sight for longer is another one.
 LOST_S = 2.0
-# Pictures of so many objects are looked at for a colour.
-MAX_LOOKS = 500
 _SIGHTINGS = tuple(kind for kind in EventKind if kind not in (EventKind.MARK, EventKind.CAPTION, EventKind.GAP))
 
 
@@ -63,8 +54,9 @@ def first_seen(knowledge: Knowledge, labels: Sequence[str], colour: str, span: S
             found += [(one.first_s, one.first_frame, one.first_track_id, None, label) for label, one in known]
         found = [row for row in found if span.holds(row[0])]
     else:
-        events = knowledge.events(span, [EventKind.APPEAR], labels, limit=MAX_LOOKS if colour else 1)
-        found = [(e.t_s, e.frame, e.track_id, e.id, e.label) for e in _coloured(knowledge, events, colour)][:1]
+        ids = of_colour(knowledge, labels, colour) if colour else None
+        some = [] if ids == () else knowledge.events(span, [EventKind.APPEAR], labels, limit=1, track_ids=ids or ())
+        found = [(e.t_s, e.frame, e.track_id, e.id, e.label) for e in some]
     if not found:
         return None
     t_s, frame, track_id, event_id, label = min(found, key=lambda row: row[0])
@@ -82,13 +74,13 @@ def last_seen(knowledge: Knowledge, labels: Sequence[str], colour: str, span: Sp
             known = _remembered(knowledge, labels)
             found += [(one.last_s, one.last_frame, one.last_track_id, None, label) for label, one in known]
     else:
-        limit = MAX_LOOKS if colour else 1
-        events = knowledge.events(span, _SIGHTINGS, labels, limit=limit, newest_first=True)
-        found += [(e.t_s, e.frame, e.track_id, e.id, e.label) for e in _coloured(knowledge, events, colour)][:1]
-        records = [record for record in knowledge.log.tracks(session.id, labels) if span.holds(record.last_s)]
-        records.sort(key=lambda record: -record.last_s)
-        coloured = _coloured(knowledge, records[:limit], colour)
-        found += [(r.last_s, r.last_frame, r.track_id, None, r.label) for r in coloured][:1]
+        ids = of_colour(knowledge, labels, colour) if colour else None
+        if ids != ():
+            some = knowledge.events(span, _SIGHTINGS, labels, limit=1, newest_first=True, track_ids=ids or ())
+            found += [(e.t_s, e.frame, e.track_id, e.id, e.label) for e in some]
+            wanted = None if ids is None else set(ids)
+            records = [r for r in knowledge.log.tracks(session.id, labels) if wanted is None or r.track_id in wanted]
+            found += [(r.last_s, r.last_frame, r.track_id, None, r.label) for r in records]
     found = [row for row in found if span.holds(row[0])]
     if not found:
         return None
@@ -106,9 +98,11 @@ def _remembered(knowledge: Knowledge, labels: Sequence[str]) -> list[tuple[str, 
     return [(label, memory[label]) for label in labels or memory if label in memory]
 
 
-def track_seen(knowledge: Knowledge, track_id: int, span: Span) -> tuple[Seen | None, Seen | None]:
-    """When one object was seen first and last, as far as that is in a span."""
-    one = next((one for one in _times(knowledge, ())[0] if one.track_id == track_id), None)
+def track_seen(
+    knowledge: Knowledge, track_id: int, span: Span, labels: Sequence[str] = ()
+) -> tuple[Seen | None, Seen | None]:
+    """When one object, if it is of these classes, was seen first and last, as far as that is in a span."""
+    one = next((one for one in _times(knowledge, labels)[0] if one.track_id == track_id), None)
     if one is None:
         return None, None
     event = next(iter(knowledge.events(Span(), limit=1, track_ids=(track_id,))), None)
@@ -123,31 +117,8 @@ def of_colour(knowledge: Knowledge, labels: Sequence[str], colour: str) -> tuple
     session, log = knowledge.session, knowledge.log
     if session is None or log is None:
         return tuple(t.track_id for t in _in_scene(knowledge, labels, colour) if t.track_id is not None)
-    records = log.tracks(session.id, labels)[-MAX_LOOKS:]
-    return tuple(record.track_id for record in _coloured(knowledge, records, colour))
-
-
-def _coloured(knowledge: Knowledge, found: Iterable[One], colour: str) -> Iterator[One]:
-    """Those of a colour: by what the scene knows of them, else by their pictures in the log."""
-    if not colour:
-        yield from found
-        return
-    told = {(t.track_id, t.first_frame): t.colour for t in (*knowledge.scene.gone, *knowledge.scene.tracks)}
-    session, log = knowledge.session, knowledge.log
-    for one in found:
-        if one.track_id is None or session is None or log is None:
-            continue
-        first = one.frame if isinstance(one, LogEvent) else one.first_frame
-        if not (name := told.get((one.track_id, first), "")):
-            record = log.track(session.id, one.track_id)
-            name = "" if record is None else _colour_of(record.picture_jpeg)
-        if name == colour:
-            yield one
-
-
-def _colour_of(jpeg: bytes) -> str:
-    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
-    return "" if picture is None else colour_name(np.asarray(picture, np.uint8), (0.0, 0.0, 1.0, 1.0))
+    log.colours.look(session.id, labels)
+    return log.colours.tracks(session.id, colour)
 
 
 # There -----------------------------------------------------------------------------------------------------------
@@ -176,7 +147,8 @@ def present(knowledge: Knowledge, labels: Sequence[str], span: Span, track_ids: 
     there.sort(key=lambda one: (one.first_s, one.track_id), reverse=True)
     nameless = [event for event in unnumbered if span.holds(event.t_s)]
     if track_ids is not None:
-        there, nameless = [one for one in there if one.track_id in track_ids], []
+        wanted = set(track_ids)
+        there, nameless = [one for one in there if one.track_id in wanted], []
     evidence = [_look_at(knowledge, span, one) for one in there]
     evidence += [knowledge.evidence(event) for event in reversed(nameless)]
     return Counted(len(there) + len(nameless), len(there), evidence=tuple(evidence[:MAX_EVIDENCE]))

@@ -15,6 +15,7 @@ __all__ = ["Moment", "NoSuchTime", "Period", "duration_s", "span_of", "split_per
 _ENDS = ("start", "end", "at")
 
 DAY_S = 86_400.0
+JUST_NOW_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def _clock_s(hours: int, minutes: int, seconds: float, half: str) -> float | Non
 
 # Periods ---------------------------------------------------------------------------------------------------------
 
-_WITHIN = r"(?:(?:with)?in|over|during|for|from)"
+_WITHIN = r"(?:(?:with)?in|over|during|from)"
 _TRAIL = r"(?: of the (?:video|film|clip|recording))?"
 _PERIODS = tuple(
     re.compile(form)
@@ -166,14 +167,15 @@ _PERIODS = tuple(
         rf"{_WITHIN} the first (?:(?P<first>{_LENGTH})|(?P<first_unit>second|minute|hour)){_TRAIL}",
         rf"(?:between|from) (?P<start>{_MOMENT}) (?:and|to|till|until|up to) (?P<end>{_MOMENT}){_TRAIL}",
         rf"between (?P<start_number>{_NUMBER}) and (?P<end_number>{_NUMBER}) (?P<both>{_UNIT}){_TRAIL}",
+        rf"since (?P<last>{_LENGTH})(?: ago)?",
         rf"(?:since|after|from) (?P<start>{_MOMENT})(?: on| onwards?)?{_TRAIL}",
-        rf"since (?P<last>{_LENGTH}) ago",
         rf"(?:before|until|till|up to) (?P<end>{_MOMENT}){_TRAIL}",
         rf"at (?P<at>{_MOMENT}){_TRAIL}",
-        r"(?P<today>today|all day|this day)",
+        r"(?P<just_now>just now)",
+        r"(?P<today>today|this day)",
         r"(?P<so_far>so far|until now|till now|up to now|ever|yet|since you (?:began|started)(?: to watch| watching)?"
         r"|since the (?:camera|video|film|source) was opened)",
-        r"(?P<all>(?:in|over|during|throughout) the (?:whole|entire) (?:video|film|clip|recording|session|log|time)"
+        r"(?P<all>(?:in|over|during) the (?:whole|entire) (?:video|film|clip|recording|session|log|time)"
         r"|in total|overall)",
     )
 )
@@ -209,6 +211,8 @@ def _period(text: str) -> Period | None:
 
 
 def _made(said: dict[str, str]) -> Period | None:
+    if "just_now" in said:
+        return Period(last_s=JUST_NOW_S)
     if said.keys() & {"last", "unit"}:
         last_s = duration_s(said.get("last") or f"a {said['unit']}")
         return Period(last_s=last_s) if last_s else None

@@ -7,19 +7,21 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from scenescope.app.assistant.asked import Asked
 from scenescope.app.assistant.checks import Facts as Known
 from scenescope.app.assistant.checks import check
 from scenescope.app.assistant.gate import TurnGate
 from scenescope.app.assistant.ledger import Ledger
-from scenescope.app.assistant.looking import evidence_of_pictures, look_result, pictures_for
+from scenescope.app.assistant.looking import evidence_of_pictures, look_result, pictures_for, timed
 from scenescope.app.assistant.message_book import NOT_WHOLE, UNCHECKED, MessageBook
-from scenescope.app.assistant.nearest import Near
+from scenescope.app.assistant.nearest import Near, told_of
 from scenescope.app.assistant.orders import Order, OrderContext, Unclear, parse_order
 from scenescope.app.assistant.parts import Parts
 from scenescope.app.assistant.rules import RulesProvider
 from scenescope.app.assistant.tools.registry import Toolbox
 from scenescope.models import ScenescopeError
 from scenescope.models.language import (
+    Change,
     Done,
     Evidence,
     Failed,
@@ -33,15 +35,17 @@ from scenescope.models.language import (
     TextDelta,
     ToolCall,
     ToolResult,
+    media_time,
 )
-from scenescope.pipelines.scene_state import SceneState
+from scenescope.pipelines.sampler import Reason
+from scenescope.pipelines.scene_state import SceneState, clean_text
 
 __all__ = ["YOU", "Turn"]
 
 YOU = "You"
 MAX_EVIDENCE = 8
-MAX_BEFORE = 10
 MAX_SUGGESTIONS = 4
+MAX_TOLD_CHARS = 80
 
 
 class Turn:
@@ -59,6 +63,7 @@ class Turn:
         ledger: takes changes and proposals.
         book: takes the answer as it grows.
         asked: the question's message.
+        asked_before: what whoever answers was asked before.
 
     Attributes:
         model: as given; may be another one as long as it has not begun.
@@ -73,6 +78,7 @@ class Turn:
         ledger: Ledger,
         book: MessageBook,
         asked: Message,
+        asked_before: Asked,
     ) -> None:
         self._parts = parts
         self._rules = rules
@@ -81,6 +87,7 @@ class Turn:
         self._ledger = ledger
         self._book = book
         self._asked = asked
+        self._asked_before = asked_before
         self._cancelled = threading.Event()
         self._shown: Message | None = None
 
@@ -97,30 +104,32 @@ class Turn:
         failed = self._message("", self.model.label) if shown is None else shown
         return self._put(replace(failed, kind=MessageKind.ERROR, text=problem, hint=hint, doing=""))
 
-    def run(self, undo: Callable[[], str]) -> Message:
+    def run(self, undo: Callable[[], tuple[Change, str] | None]) -> Message:
         """The answer, after it was told.
 
         Args:
-            undo: takes back what was done last, and says what that was.
+            undo: takes back what was done last, and says what that was; or why it needs a click, and was left.
         """
         question, scene = self._asked.text, self._parts.observer.state
+        before = () if self._is_suggested else self._asked_before.before(self.model, question)
         try:
             if self._rules.understands(question, scene) and not self._is_for_eyes(question, scene):
                 return self._by(self._rules, Request(Role.ANSWER, scene, question), checked=True)
             context = self._parts.orders() if self._parts.orders is not None else None
             order = parse_order(question, context) if context is not None else None
-            if isinstance(order, Unclear) and context is not None:
+            if isinstance(order, Unclear) and context is not None and not (order.sought and self._has_tools):
                 suggestions = order.suggestions or self._near(question, scene, context).suggestions
-                return self._put(replace(self._message(order.says), suggestions=suggestions))
+                says, evidence = self._found(order)
+                return self._put(replace(self._message(says), suggestions=suggestions, evidence=evidence))
             if isinstance(order, Order):
                 return self._ordered(order, undo)
             if self._is_for_eyes(question, scene):
                 return self._by_looking(question, scene)
             if self.model is self._rules:
                 return self._not_understood(question, scene, context)
-            if Role.ANSWER not in self.model.roles:
+            if not self._has_tools:
                 return self._by_looking(question, scene)
-            return self._with_tools(question, scene)
+            return self._with_tools(question, scene, before)
         except ScenescopeError as error:
             return self.failed(error.user_message, error.hint)
 
@@ -128,14 +137,16 @@ class Turn:
         """A look says more than the rules do."""
         return self._rules.is_open(question, scene) and self._looker() is not None
 
+    @property
+    def _is_suggested(self) -> bool:
+        """The question was clicked, not typed: it may hold names that others gave to a class, a zone or a file."""
+        return any(self._asked.text in message.suggestions for message in self._book.messages)
+
     # Ways to answer ----------------------------------------------------------------------------------------------
 
-    def _ordered(self, order: Order, undo: Callable[[], str]) -> Message:
+    def _ordered(self, order: Order, undo: Callable[[], tuple[Change, str] | None]) -> Message:
         if order.undo:
-            undone = undo()
-            text = f"Undone: {undone}." if undone else "I have changed nothing that could be undone."
-            hint = "" if undone else "Ctrl+Z undoes what you did yourself."
-            return self._put(replace(self._message(text), hint=hint, checked=True))
+            return self._put(replace(self._undoing(undo()), checked=True))
         toolbox = self._toolbox()
         if toolbox is None:
             return self.failed("There is nothing here that could be changed.")
@@ -146,6 +157,34 @@ class Turn:
             said.append("This needs your click:")
         message = replace(self._message(" ".join(filter(None, said)) or order.says), checked=True)
         return self._put(self._with_gate(message, gate))
+
+    def _undoing(self, undone: tuple[Change, str] | None) -> Message:
+        if undone is None:
+            hint = "Ctrl+Z undoes what you did yourself."
+            return replace(self._message("I have changed nothing that could be undone."), hint=hint)
+        change, why = undone
+        if not why:
+            return self._message(f"Undone: {change.title}.")
+        asks = self._message(f"This is undone with a click on Undo: {change.title}. {why}")
+        return replace(asks, changes=(change,))
+
+    @property
+    def _has_tools(self) -> bool:
+        """Somebody answers who can look things up, and propose what to do."""
+        return self.model is not self._rules and Role.ANSWER in self.model.roles
+
+    def _found(self, order: Unclear) -> tuple[str, tuple[Evidence, ...]]:
+        """Why an order is unclear; for a moment that no stage tells, also where captions and marks speak of it."""
+        knowledge = self._parts.knowledge
+        if not order.sought or knowledge is None:
+            return order.says, ()
+        knowledge.flush()
+        hits = told_of(order.sought, knowledge)
+        if not hits:
+            return f"{order.says} No caption or mark speaks of it.", ()
+        told = "; ".join(f"{media_time(hit.t_s)} '{clean_text(hit.text, MAX_TOLD_CHARS)}'" for hit in hits)
+        evidence = tuple(knowledge.evidence_at(hit.frame, hit.t_s, hit.track_id, hit.event_id) for hit in hits)
+        return f"{order.says} Nearest among captions and marks: {told}.", evidence
 
     def _near(self, question: str, scene: SceneState, context: OrderContext) -> Near:
         return self._parts.nearest().to(question, context, self._rules.examples(scene))
@@ -169,13 +208,12 @@ class Turn:
             None if looker is None else lambda question, back_s: look_result(self._parts, looker, question, back_s)
         )
 
-    def _with_tools(self, question: str, scene: SceneState) -> Message:
+    def _with_tools(self, question: str, scene: SceneState, before: tuple[str, ...]) -> Message:
         toolbox = self._toolbox()
-        before = [one.text for one in self._book.messages if one.kind is MessageKind.QUESTION]
-        request = Request(Role.ANSWER, scene, question, asked_before=tuple(before[:-1][-MAX_BEFORE:]))
+        request = Request(Role.ANSWER, scene, question, asked_before=before)
         if toolbox is None:
             return self._by(self.model, request)
-        gate = TurnGate(toolbox, self._ledger)
+        gate = TurnGate(toolbox, self._ledger, clean_words=not self._is_suggested)
         try:
             return self._by(self.model, replace(request, tools=toolbox.specs, call=gate.call), gate=gate)
         finally:
@@ -185,6 +223,8 @@ class Turn:
         looker = self._looker() or self.model
         self._put(replace(self._message("", looker.label), doing="Looking"))
         pictures = pictures_for(self._parts, looker, "question")
+        if self._parts.sampler is not None:
+            self._parts.sampler.begin(Reason.QUESTION)
         return self._by(looker, Request(Role.LOOK, scene, question, pictures=pictures))
 
     def _by(
@@ -203,8 +243,9 @@ class Turn:
                 case Failed(problem, hint):
                     self._shown = replace(grows, doing="")
                     return self.failed(problem, hint)
-                case Done(evidence, suggestions):
-                    whole = replace(grows, evidence=evidence, suggestions=suggestions, doing="", checked=checked)
+                case Done(evidence, suggestions, sure=sure):
+                    passed = checked and sure
+                    whole = replace(grows, evidence=evidence, suggestions=suggestions, doing="", checked=passed)
                     return self._finished(whole, request, gate, checked)
             if not checked:
                 grows = self._put(self._with_gate(grows, gate))
@@ -212,6 +253,8 @@ class Turn:
 
     def _events(self, model: LanguageModel, request: Request) -> Iterator[StreamEvent]:
         events = model.respond(request)
+        if request.role is Role.LOOK:
+            events = timed(self._parts, model, events)
         if self._cancelled.is_set():
             # Too early for the model to know.
             yield Failed("Stopped.", cancelled=True)
@@ -228,13 +271,21 @@ class Turn:
         if checked:
             return self._put(whole)
         assert isinstance(request.scene, SceneState)
-        results = tuple(result for result in gate.results if result.proves) if gate is not None else ()
+        given = gate.results if gate is not None else ()
+        results = tuple(result for result in given if result.proves)
         found = check(
-            whole.text, Known(request.scene, results, question=request.question, wall_s=self._wall_s(request))
+            whole.text,
+            Known(
+                request.scene,
+                results,
+                question=request.question,
+                wall_s=self._wall_s(request),
+                looked=request.role is Role.LOOK or len(results) < len(given),
+            ),
         )
         evidence = dict.fromkeys((*whole.evidence, *found.evidence, *evidence_of_pictures(request.pictures)))
         return self._put(
-            replace(whole, evidence=tuple(evidence)[:MAX_EVIDENCE], notes=found.notes, checked=found.passed)
+            replace(whole, evidence=tuple(evidence)[:MAX_EVIDENCE], notes=found.notes, checked=found.confirmed)
         )
 
     def _wall_s(self, request: Request) -> float | None:

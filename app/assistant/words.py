@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
@@ -18,7 +18,11 @@ __all__ = ["Target", "Vocabulary", "joined", "vocabulary"]
 
 _EVERYTHING = frozenset({"object", "thing", "item", "everything", "anything", "something", "all", "stuff"})
 _DETERMINERS = re.compile(r"^(?:(?:a|an|the|any|some|all|this|that|these|those|my|your|of) )+")
-_TRACK = re.compile(r"(?:[a-z ]+ )?(?:# ?|track |number |no |id |(?<=[a-z] ))(\d{1,9})|(\d{1,9})")
+# One object by its number: "#3", "track 3", "person #3", "person no 3", "the person with id 3".
+_NUMBERED = re.compile(
+    r"(?:#|(?P<what>.+?)(?: (?:with (?:the )?)?(?:track|number|no|id))?(?: #)?) ?(?P<number>\d{1,9})"
+)
+_NUMBER_NOUNS = ("track", "number", "id")
 _OTHER_COLOURS = {"gray": "grey", "violet": "purple", "cyan": "turquoise", "teal": "turquoise", "magenta": "pink"}
 _TYPO_CUTOFF = 0.75
 
@@ -32,7 +36,7 @@ class Target:
         labels: the detector's classes that it covers; none means all.
         narrow: True when ``word`` says more than the detector can tell: a woman is found as a person.
         colour: only those of this colour.
-        track_id: only this track.
+        track_id: only this track, if it is of these classes.
     """
 
     word: str
@@ -40,6 +44,13 @@ class Target:
     narrow: bool = False
     colour: str = ""
     track_id: int | None = None
+
+    @property
+    def number(self) -> str:
+        """Which object it is: "#3", "person #3"; "" when it may be several."""
+        if self.track_id is None:
+            return ""
+        return f"{self.word} #{self.track_id}" if self.labels else f"#{self.track_id}"
 
 
 class Vocabulary:
@@ -97,17 +108,24 @@ class Vocabulary:
     def resolve(self, phrase: str, known: tuple[str, ...]) -> Target | None:
         """What a phrase means to a detector with the classes ``known``; None when it means nothing to it."""
         phrase = _DETERMINERS.sub("", phrase).strip()
-        if match := _TRACK.fullmatch(phrase):
-            return Target("object", track_id=int(match.group(1) or match.group(2)))
         index = self._index(known)
         if phrase in index:
             return index[phrase]
+        if match := _NUMBERED.fullmatch(phrase):
+            return self._numbered(match["what"], int(match["number"]), index)
         first, _, rest = phrase.partition(" ")
         colour = _OTHER_COLOURS.get(first, first)
         if colour in COLOURS and rest in index:
             target = index[rest]
             return Target(target.word, target.labels, target.narrow, colour)
         return None
+
+    def _numbered(self, what: str | None, number: int, index: Mapping[str, Target]) -> Target | None:
+        """The object of a number; None where what stands before it names no single thing: "people other than 3"."""
+        target = Target("object") if what is None or what in _NUMBER_NOUNS else index.get(what)
+        if target is None or what == self.plural(target.word) != target.word:
+            return None
+        return replace(target, track_id=number)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -213,13 +213,14 @@ class Done(StreamEvent):
     """The answer is whole.
 
     ``suggestions`` are questions that the provider can answer, for the user to click; ``description`` what a
-    description consists of, where the provider gives more than its text.
+    description consists of, where the provider gives more than its text. What is not ``sure`` has left something open.
     """
 
     evidence: tuple[Evidence, ...] = ()
     suggestions: tuple[str, ...] = ()
     usage: Usage = Usage()
     description: Description | None = None
+    sure: bool = True
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ class Message:
         changes: what was done.
         proposals: what is done if the user clicks.
         notes: what the checks found: "Not confirmed by the detector: dog."
-        checked: its claims were looked up, or were made from what was looked up.
+        checked: it was made from what was looked up, or all that can be checked in it was and something vouches for it.
         doing: what is being done right now, "Looking at 4 pictures"; empty once the message is whole.
     """
 

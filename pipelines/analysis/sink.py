@@ -130,6 +130,8 @@ class AnalysisSink(Sink):
             return
         record = FrameRecord(frame.index, frame.pts_s, seal(prepared.body, sorted(self._wrote), sorted(self._rerun)))
         self._log.add(self._session_id, events=events, tracks=tracks, frames=(record,))
+        if self._spotter.named:
+            self._log.colours.keep(self._session_id, self._spotter.named)
         self._log.progress(self._session_id, self.frames, self.last_s)
 
     def _new(self, events: Sequence[LogEvent]) -> Sequence[LogEvent]:

@@ -39,7 +39,7 @@ _COUNT = """INSERT INTO tally VALUES (?, ?, ?, ?, ?)
 _PUT_SESSION = """INSERT OR IGNORE INTO sessions(
     id, kind, source, fingerprint, width, height, rate_hz, pipeline, start_s, end_s, began_wall_s, title)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_TABLES = ("events", "tally", "tracks", "frames")
+_TABLES = ("events", "tally", "tracks", "frames", "colours")
 
 
 def event_row(event: LogEvent) -> Row:
@@ -86,7 +86,7 @@ class Changes:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self.touched: set[int] = set()
-        self._afterwards: list[Callable[[], None]] = []
+        self._afterwards: list[Callable[[], object]] = []
         self._subjects: dict[Subject, int] = {}
         self._sessions: set[int] = set()
         self._rows: list[Row] = []
@@ -115,7 +115,7 @@ class Changes:
             with contextlib.suppress(sqlite3.Error):
                 action()
 
-    def afterwards(self, action: Callable[[], None]) -> None:
+    def afterwards(self, action: Callable[[], object]) -> None:
         """Call this once the transaction stands; not when it is undone."""
         self._afterwards.append(action)
 

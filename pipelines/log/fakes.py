@@ -17,6 +17,7 @@ __all__ = [
     "CAMERA",
     "DOG",
     "FILE",
+    "GREY",
     "LIVE",
     "NAMES",
     "PERSON",

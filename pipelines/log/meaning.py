@@ -63,6 +63,7 @@ class Meanings:
         self._readers = readers
         self._lock = threading.Lock()
         self._model = ""
+        self._last = 0
         self._ids = np.zeros(0, np.int64)
         self._matrix = np.zeros((0, 0), np.float32)
 
@@ -71,7 +72,7 @@ class Meanings:
         with self._readers.borrowed() as db:
             rows = db.execute(
                 """SELECT id, kind, label, zone, line, direction, text FROM subjects s WHERE kind <> ?
-                   AND NOT EXISTS (SELECT 1 FROM meanings m WHERE m.subject_id = s.id AND m.model = ?)
+                   AND NOT EXISTS (SELECT 1 FROM vectors v WHERE v.subject_id = s.id AND v.model = ?)
                    ORDER BY id DESC LIMIT ?""",
                 (EventKind.GAP.value, model, limit),
             ).fetchall()
@@ -89,7 +90,7 @@ class Meanings:
 
         def apply(changes: Changes) -> None:
             changes.connection.executemany(
-                """INSERT OR REPLACE INTO meanings(subject_id, model, vector)
+                """INSERT OR IGNORE INTO vectors(subject_id, model, vector)
                    SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM subjects WHERE id = ?1)""",
                 rows,
             )
@@ -117,16 +118,18 @@ class Meanings:
         """All vectors of a network; only new ones are read."""
         with self._lock:
             if model != self._model or self._matrix.shape[1:] != (dims,):
-                self._model, self._ids, self._matrix = model, np.zeros(0, np.int64), np.zeros((0, dims), np.float32)
-            last = int(self._ids[-1]) if len(self._ids) else -1
+                self._model, self._last = model, 0
+                self._ids, self._matrix = np.zeros(0, np.int64), np.zeros((0, dims), np.float32)
+            # By when the vectors came, and not by what they are of: old things may get theirs last.
             rows = db.execute(
-                """SELECT subject_id, vector FROM meanings WHERE subject_id > ? AND model = ? AND length(vector) = ?
-                   ORDER BY subject_id""",
-                (last, model, 4 * dims),
+                """SELECT id, subject_id, vector FROM vectors WHERE id > ? AND model = ? AND length(vector) = ?
+                   ORDER BY id""",
+                (self._last, model, 4 * dims),
             ).fetchall()
             if rows:
-                new = np.frombuffer(b"".join(row[1] for row in rows), "<f4").reshape(-1, dims)
-                self._ids = np.concatenate([self._ids, np.array([row[0] for row in rows], np.int64)])
+                self._last = rows[-1][0]
+                new = np.frombuffer(b"".join(row[2] for row in rows), "<f4").reshape(-1, dims)
+                self._ids = np.concatenate([self._ids, np.array([row[1] for row in rows], np.int64)])
                 self._matrix = np.concatenate([self._matrix, new])
             return self._ids, self._matrix
 

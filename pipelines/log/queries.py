@@ -27,6 +27,7 @@ from scenescope.pipelines.log.schema import COARSE_S, FINE_S
 __all__ = [
     "columns",
     "count",
+    "count_without_colour",
     "events",
     "frame",
     "frame_numbers",
@@ -171,6 +172,24 @@ def count(db: sqlite3.Connection, query: EventQuery, distinct_tracks: bool = Fal
         where, values = _joined([_session_condition(query), ("e.t_s >= ? AND e.t_s < ?", [start_s, end_s]), subject])
         total += db.execute(f"SELECT count(*) FROM events e WHERE {where}", values).fetchone()[0]
     return int(total)
+
+
+def count_without_colour(db: sqlite3.Connection, query: EventQuery, since_s: float) -> int:
+    """How many objects of a session fit whose colour is not known, but for those not seen since ``since_s``.
+
+    Events of objects without a number count each.
+    """
+    where, values = _conditions(db, query)
+    objects = f"""SELECT e.track_id AS id, iif(e.track_id IS NULL, count(*), 1) AS number FROM events e
+                  WHERE {where} GROUP BY e.track_id"""
+    return int(
+        db.execute(
+            f"""SELECT total(number) FROM ({objects}) WHERE id IS NULL OR id NOT IN (
+                    SELECT track_id FROM colours WHERE session_id = ? AND colour > ''
+                    UNION ALL SELECT track_id FROM tracks WHERE session_id = ? AND last_s < ?)""",
+            [*values, query.session_id, query.session_id, since_s],
+        ).fetchone()[0]
+    )
 
 
 def _cover(start_s: float | None, end_s: float | None) -> tuple[list[tuple[int, int, int]], list[tuple[float, float]]]:

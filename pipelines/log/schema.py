@@ -98,6 +98,23 @@ MIGRATIONS = (
         DELETE FROM meanings WHERE subject_id = old.id;
     END;
     """,
+    # Colours of objects, beside the tracks: a slow detector's objects have no track. '' was looked for and not found.
+    # Vectors are numbered in the order in which they come.
+    """
+    CREATE TABLE colours(
+        session_id INTEGER NOT NULL, track_id INTEGER NOT NULL, colour TEXT NOT NULL,
+        PRIMARY KEY(session_id, track_id)) WITHOUT ROWID;
+    CREATE INDEX colours_by_name ON colours(session_id, colour, track_id);
+    CREATE TABLE vectors(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, subject_id INTEGER NOT NULL, model TEXT NOT NULL, vector BLOB NOT NULL,
+        UNIQUE(subject_id, model));
+    INSERT INTO vectors(subject_id, model, vector) SELECT subject_id, model, vector FROM meanings;
+    DROP TRIGGER meanings_removed;
+    DROP TABLE meanings;
+    CREATE TRIGGER vectors_removed AFTER DELETE ON subjects BEGIN
+        DELETE FROM vectors WHERE subject_id = old.id;
+    END;
+    """,
 )
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -189,6 +206,8 @@ def _connected(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        # What is forgotten is overwritten in the file, also what was replaced or moved within it before.
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA cache_size = -32000")
         _migrate(connection, path)
     except BaseException:

@@ -74,11 +74,15 @@ class EventSpotter:
     Args:
         info: the source.
         told_by_stages: False to leave out what results tell themselves.
+
+    Attributes:
+        named: colours that were seen in the latest frame, by track number.
     """
 
     def __init__(self, info: SourceInfo, *, told_by_stages: bool = True) -> None:
+        self.named: dict[int, str] = {}
         self._live = info.live
-        self._observer = SceneObserver(on_event=self._observed)
+        self._observer = SceneObserver(on_event=self._observed, on_colour=self._coloured)
         self._observer.open(info)
         self._told_by_stages = ToldByStages() if told_by_stages else None
         self._frame: Frame | None = None
@@ -91,6 +95,7 @@ class EventSpotter:
     def spot(self, frame: Frame) -> list[LogEvent]:
         """What has become certain with the next frame; some of it happened in earlier ones."""
         self._events = []
+        self.named = {}
         self._frame = frame
         self._look_for_gap(frame)
         if self._told_by_stages is not None:
@@ -155,6 +160,9 @@ class EventSpotter:
         if kind is not None and box is not None:
             (xyxy,) = self._in_source_pixels([box])
             self._events.append(LogEvent(kind, event.pts_s, event.frame_index, event.label, event.track_id, xyxy=xyxy))
+
+    def _coloured(self, track_id: int, colour: str) -> None:
+        self.named[track_id] = colour
 
     def _in_source_pixels(self, boxes: list[Box]) -> list[Box]:
         if not boxes:

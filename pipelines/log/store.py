@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scenescope.models import EventKind, LogEvent, SinkError
 from scenescope.pipelines.log import queries
 from scenescope.pipelines.log.changes import Changes, event_row, frame_row, track_row, with_wall_clock
+from scenescope.pipelines.log.colours import Colours
 from scenescope.pipelines.log.meaning import Meanings
 from scenescope.pipelines.log.names import SessionNames, session_names
 from scenescope.pipelines.log.readers import Readers
@@ -59,6 +60,7 @@ class EventLog:
     Attributes:
         talk: what was said to and by the assistant.
         meanings: vectors of what events say, for searching by meaning.
+        colours: of objects.
 
     Raises:
         SinkError: the file is newer than this program, is something else, or cannot be written.
@@ -74,6 +76,7 @@ class EventLog:
         self._readers = Readers(self.path, lambda: self._writer.connections)
         self.talk = Talk(self._writer, self._readers)
         self.meanings = Meanings(self._writer, self._readers)
+        self.colours = Colours(self._writer, self._readers)
 
     @property
     def problem(self) -> SinkError | None:

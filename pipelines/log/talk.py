@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,20 @@ from scenescope.pipelines.log.changes import Changes
 from scenescope.pipelines.log.readers import Readers
 from scenescope.pipelines.log.writer import Job, LogWriter
 
-__all__ = ["ActionRecord", "EgressRecord", "KeptConversation", "MessageHit", "Talk"]
+__all__ = ["ActionRecord", "EgressRecord", "EgressTotal", "KeptConversation", "MessageHit", "Talk"]
 
 MOST_QUERY_CHARS = 200
 TITLE_CHARS = 60
+ROWS_AT_ONCE = 1000
+
+# What was done holds the user's words too. It goes on from the beginning of a conversation to that of the next.
+_FORGET_ONE = (
+    """DELETE FROM actions WHERE wall_s >= (SELECT min(wall_s) FROM messages WHERE conversation_id = ?1)
+       AND wall_s < coalesce((SELECT min(wall_s) FROM messages WHERE conversation_id > ?1), 9e99)""",
+    "DELETE FROM messages WHERE conversation_id = ?1",
+    "DELETE FROM conversations WHERE id = ?1",
+)
+_FORGET_ALL = ("DELETE FROM actions", "DELETE FROM messages", "DELETE FROM conversations")
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,16 @@ class EgressRecord:
     bytes: int
     purpose: str
     sha256: tuple[str, ...] = ()
+    id: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class EgressTotal:
+    """How much was sent in all: so many times, so many pictures, so many bytes."""
+
+    sendings: int = 0
+    pictures: int = 0
+    bytes: int = 0
 
 
 class Talk:
@@ -107,16 +128,27 @@ class Talk:
         )
         return number
 
-    def keep(self, conversation_id: int, messages: Iterable[Message]) -> None:
-        """Keep messages; one with the number of an earlier one takes its place."""
+    def keep(self, conversation_id: int, messages: Iterable[Message], gone: Callable[[], None] | None = None) -> None:
+        """Keep messages; one with the number of an earlier one takes its place.
+
+        Where the conversation was forgotten nothing is kept, and ``gone`` is called, on the thread of the log.
+        """
         rows = [(conversation_id, *_row(message)) for message in messages]
-        self._run(
-            """INSERT INTO messages(conversation_id, number, kind, author, text, wall_s, body)
-               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS (SELECT 1 FROM conversations WHERE id = ?1)
-               ON CONFLICT(conversation_id, number) DO UPDATE
-               SET kind = excluded.kind, author = excluded.author, text = excluded.text, body = excluded.body""",
-            rows,
-        )
+
+        def apply(changes: Changes) -> None:
+            db = changes.connection
+            if db.execute("SELECT 1 FROM conversations WHERE id = ?", (conversation_id,)).fetchone():
+                db.executemany(
+                    """INSERT INTO messages(conversation_id, number, kind, author, text, wall_s, body)
+                       VALUES (?, ?, ?, ?, ?, ?, ?)
+                       ON CONFLICT(conversation_id, number) DO UPDATE SET
+                       kind = excluded.kind, author = excluded.author, text = excluded.text, body = excluded.body""",
+                    rows,
+                )
+            elif gone is not None:
+                changes.afterwards(gone)
+
+        self._writer.put(Job(apply), may_wait=False)
 
     def conversations(self) -> list[KeptConversation]:
         """All that have messages, the newest first."""
@@ -160,28 +192,16 @@ class Talk:
         return [MessageHit(score, conversation_id, _message(rest)) for score, conversation_id, *rest in rows]
 
     def delete(self, conversation_id: int) -> None:
-        """Forget a conversation."""
-        self._forget("WHERE conversation_id = ?", "WHERE id = ?", (conversation_id,))
+        """Forget a conversation, and what was done while it went on; as soon as the file can be written."""
+        self._writer.put(Job(lambda changes: _wipe(changes, _FORGET_ONE, (conversation_id,))), may_wait=False)
 
     def forget_all(self) -> None:
-        """Forget all conversations."""
-        self._forget("", "", ())
+        """Forget all conversations, and what was done; waits until that is written.
 
-    def _forget(self, messages: str, conversations: str, values: tuple[int, ...]) -> None:
-        def apply(changes: Changes) -> None:
-            db = changes.connection
-
-            def written_over() -> None:
-                db.executescript("PRAGMA secure_delete = OFF; PRAGMA wal_checkpoint(TRUNCATE)")
-
-            # Otherwise the words stay readable in the file until something else is written over them.
-            db.execute("PRAGMA secure_delete = ON")
-            db.execute(f"DELETE FROM messages {messages}", values)
-            db.execute(f"DELETE FROM conversations {conversations}", values)
-            db.execute("INSERT INTO message_words(message_words) VALUES ('rebuild')")
-            changes.afterwards(written_over)
-
-        self._writer.put(Job(apply), may_wait=False)
+        Raises:
+            SinkError: nothing can be written now.
+        """
+        self._writer.ask(lambda changes: _wipe(changes, _FORGET_ALL))
 
     def export(self, path: Path, conversation_ids: Sequence[int] = ()) -> None:
         """Write conversations, all of them by default, as JSON or, under any other ending, as Markdown.
@@ -231,27 +251,56 @@ class Talk:
         )
 
     def egress(self, limit: int = 1000) -> list[EgressRecord]:
-        """What was sent, the newest first."""
+        """What was sent, the newest first, at most so many."""
+        return self._egress(math.inf, limit)
+
+    def all_egress(self) -> Iterator[EgressRecord]:
+        """All that was sent, the newest first, read little by little."""
+        before = math.inf
+        while some := self._egress(before, ROWS_AT_ONCE):
+            yield from some
+            before = some[-1].id
+
+    def _egress(self, before: float, limit: int) -> list[EgressRecord]:
         with self._readers.borrowed() as db:
             rows = db.execute(
-                "SELECT wall_s, host, reach, pictures, bytes, purpose, sha256 FROM egress ORDER BY id DESC LIMIT ?",
-                (limit,),
+                """SELECT wall_s, host, reach, pictures, bytes, purpose, sha256, id FROM egress
+                   WHERE id < ? ORDER BY id DESC LIMIT ?""",
+                (before, limit),
             ).fetchall()
         return [
-            EgressRecord(wall_s, host, reach, pictures, size, purpose, tuple(hashes.split()))
-            for wall_s, host, reach, pictures, size, purpose, hashes in rows
+            EgressRecord(wall_s, host, reach, pictures, size, purpose, tuple(hashes.split()), number)
+            for wall_s, host, reach, pictures, size, purpose, hashes, number in rows
         ]
 
+    def egress_total(self) -> EgressTotal:
+        """How much was sent in all."""
+        with self._readers.borrowed() as db:
+            row = db.execute("SELECT count(*), total(pictures), total(bytes) FROM egress").fetchone()
+        return EgressTotal(*map(int, row))
+
     def clear_egress(self) -> None:
-        """Forget what was sent, and what was done."""
-        self._run("DELETE FROM egress", [()])
-        self._run("DELETE FROM actions", [()])
+        """Forget what was sent, and what was done; waits until that is written.
+
+        Raises:
+            SinkError: nothing can be written now.
+        """
+        self._writer.ask(lambda changes: _wipe(changes, ("DELETE FROM egress", "DELETE FROM actions")))
 
     def _run(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
         def apply(changes: Changes) -> None:
             changes.connection.executemany(sql, rows)
 
         self._writer.put(Job(apply), may_wait=False)
+
+
+def _wipe(changes: Changes, statements: Sequence[str], values: tuple[int, ...] = ()) -> None:
+    """Delete rows, so that their words are in no file any more."""
+    db = changes.connection
+    for sql in statements:
+        db.execute(sql, values)
+    db.execute("INSERT INTO message_words(message_words) VALUES ('rebuild')")
+    changes.afterwards(lambda: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
 
 
 # Rows ------------------------------------------------------------------------------------------------------------

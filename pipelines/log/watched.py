@@ -34,11 +34,13 @@ class Told:
         events: to be added.
         retracted: events told before that turned out to be none.
         frame: the frame, with track numbers that are unique in the session; None when it was watched before.
+        colours: names of colours that were seen in it, by those numbers.
     """
 
     events: list[LogEvent] = field(default_factory=list)
     retracted: list[LogEvent] = field(default_factory=list)
     frame: Frame | None = None
+    colours: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -107,7 +109,7 @@ class WatchedSpotter:
         span = self._span_for(frame)
         span.end_s, span.end_frame = frame.pts_s, frame.index
         self._tell(span, span.spotter.spot(frame), told)
-        told.frame = frame
+        told.frame, told.colours = frame, span.spotter.named
         following = self._after(span)
         if following is not None and following.start_frame <= frame.index + 1:
             self._current = self._joined(span, following, told)

@@ -99,6 +99,7 @@ class LogSink(Sink):
         self._spotter: EventSpotter | WatchedSpotter = EventSpotter(info) if info.live else WatchedSpotter(info)
         self._keeper = TrackKeeper(info, pictures=self.pictures, embed=self._embedded if self._embed else None)
         self._waiting: deque[LogEvent] = deque(maxlen=MOST_WAITING)
+        self._colours: deque[tuple[int, str]] = deque(maxlen=MOST_WAITING)
         self._retry_s = self._told_s = float("-inf")
         self._frames = 0
         self._last_s = 0.0
@@ -148,7 +149,8 @@ class LogSink(Sink):
 
     def _keep(self, frame: Frame) -> None:
         if isinstance(self._spotter, EventSpotter):
-            told = Told(self._with_time_of_day(self._spotter.spot(frame), frame), frame=frame)
+            events = self._with_time_of_day(self._spotter.spot(frame), frame)
+            told = Told(events, frame=frame, colours=self._spotter.named)
         else:
             told = self._spotter.spot(frame)
         tracks: Sequence[TrackRecord] = ()
@@ -180,6 +182,7 @@ class LogSink(Sink):
 
     def _store(self, told: Told, tracks: Sequence[TrackRecord]) -> None:
         self._waiting.extend(told.events)
+        self._colours.extend(told.colours.items())
         session_id = self._session()
         if session_id is None:
             for event in told.retracted:
@@ -189,6 +192,9 @@ class LogSink(Sink):
         if self._waiting or tracks:
             self._log.add(session_id, events=tuple(self._waiting), tracks=tracks)
             self._waiting.clear()
+        if self._colours:
+            self._log.colours.keep(session_id, dict(self._colours))
+            self._colours.clear()
         if told.retracted:
             self._log.retract(session_id, told.retracted)
         now_s = self._monotonic()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 
 from scenescope.models import ScenescopeError
+from scenescope.models.catalogue import Catalogue, current
 from scenescope.pipelines.registry import STAGES, Registry
 from scenescope.pipelines.scene_state import clean_text
 from scenescope.pipelines.spec import PipelineSpec, StageSpec
@@ -12,9 +14,10 @@ from scenescope.pipelines.stage import Stage
 from scenescope.pipelines.watches.rule import WatchRule
 from scenescope.pipelines.zones.model import ZoneSet
 
-__all__ = ["problems"]
+__all__ = ["labels_of", "problems"]
 
 _DETECTORS = frozenset({"detect", "find", "faces", "hands", "recognise", "pose", "segment", "motion", "track_one"})
+_NAMING = frozenset({"detect", "find", "segment"})
 _TRACKERS = frozenset({"track", "track_one"})
 _ZONES = "zones"
 _OURS = "scenescope.pipelines.stages."
@@ -31,7 +34,7 @@ def problems(
     Args:
         rule: what is waited for.
         spec: the pipeline.
-        known_labels: what its detector can tell apart; empty when that is not known yet.
+        known_labels: what its detector can tell apart; empty when that is not known before it runs.
         registry: where stage classes are found.
     """
     on = [stage for stage in spec.stages if stage.enabled]
@@ -47,11 +50,33 @@ def problems(
         found.append(f"Colours cannot be told while '{title}' changes the picture: switch it off.")
     found += _places(rule, on)
     known = {clean_text(label).casefold() for label in known_labels}
-    for label in rule.labels if known else ():
-        if label.casefold() not in known:
+    for label in rule.labels:
+        if not known:
+            found.append(f"No running detector knows '{label}' yet.")
+        elif label.casefold() not in known:
             some = ", ".join(sorted(known)[:_FEW]) + (", ..." if len(known) > _FEW else "")
             found.append(f"The detector does not know '{label}'. It knows {some}.")
     return found
+
+
+def labels_of(spec: PipelineSpec, registry: Registry[Stage] = STAGES) -> tuple[str, ...]:
+    """What the detectors of a pipeline can tell apart, as far as that is known without running them."""
+    labels: list[str] = []
+    for stage in spec.stages:
+        if not stage.enabled or stage.kind not in _NAMING:
+            continue
+        try:
+            params = registry.get(stage.kind).Params.model_validate(stage.params)
+            labels += getattr(params, "what", ()) or _labels_of_model(current(), getattr(params, "model", ""))
+        except (ScenescopeError, ValueError):
+            # What is wrong with the stage is told where it is.
+            continue
+    return tuple(dict.fromkeys(clean_text(label) for label in labels))
+
+
+@lru_cache(maxsize=64)
+def _labels_of_model(catalogue: Catalogue, name: str) -> tuple[str, ...]:
+    return catalogue.card(name).labels
 
 
 def _is_one_of(kinds: frozenset[str], stage: StageSpec, registry: Registry[Stage]) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,10 +13,12 @@ import pytest
 
 from scenescope.models import Count, ZoneMeasures
 from scenescope.pipelines import Frame
-from scenescope.pipelines.sampler import ChangeMeter, GlanceSink, Reason, Sampler, thumbnail_of
+from scenescope.pipelines.events import SourcePhase, SourceState
+from scenescope.pipelines.sampler import ChangeMeter, GlanceSink, Reason, Sampler, target_rate_hz, thumbnail_of
 from scenescope.pipelines.source import SourceInfo
 
 INFO = SourceInfo("camera", (64, 48), 30.0, live=True)
+FILM = SourceState(SourcePhase.PLAYING, replace(INFO, live=False))
 PLAIN = np.full((32, 32), 100, np.float32)
 OTHER = PLAIN.copy()
 OTHER[8:20, 8:20] = 200
@@ -41,15 +45,13 @@ class Desk:
         for _ in range(round(seconds * 5)):
             self.clock.now_s += 0.2
             self.sampler.see(thumbnail, happened)
-            reason = self.sampler.due(busy)
-            if reason is not None:
-                self.sampler.looked(reason)
-                looks.append(f"{reason.value} {self.clock.now_s - began_s:.1f}")
+            if not busy and self.sampler.begin(Reason.CHANGE):
+                looks.append(f"change {self.clock.now_s - began_s:.1f}")
         return looks
 
 
 def test_nothing_is_due_before_anything_is_seen() -> None:
-    assert Desk().sampler.due() is None
+    assert not Desk().sampler.begin(Reason.CHANGE)
 
 
 def test_a_still_scene_is_described_once() -> None:
@@ -96,6 +98,15 @@ def test_changes_come_no_faster_than_the_interval() -> None:
         ([10.0], 10, 30, 30.0),
         ([], 0, 30, 3.0),
         ([], 10, 0, 3.0),
+        # A film at a quarter of its speed, a picture that is held, a camera in the dark.
+        ([], 7.5, target_rate_hz(FILM, 0.25, 7.5), 3.0),
+        ([], 3, target_rate_hz(FILM, -0.25, 3), 6.0),
+        ([], 30, target_rate_hz(FILM, 4.0, 120), 3.0),
+        ([], 2, target_rate_hz(replace(FILM, phase=SourcePhase.PAUSED), 1.0, 2), 3.0),
+        ([], 2, target_rate_hz(replace(FILM, phase=SourcePhase.ENDED), 1.0, 2), 3.0),
+        ([], 2, target_rate_hz(SourceState(SourcePhase.PLAYING), 1.0, 2), 3.0),
+        ([], 14, target_rate_hz(SourceState(SourcePhase.PLAYING, INFO), 1.0, 15), 3.0),
+        ([], 10, target_rate_hz(SourceState(SourcePhase.PLAYING, INFO), 1.0, 15), 6.0),
     ],
 )
 def test_the_interval_follows_the_model_and_the_pipeline(captions_s, rate_hz, target_hz, expected_s) -> None:
@@ -113,42 +124,46 @@ def test_a_pipeline_that_recovers_is_looked_at_as_often_as_before() -> None:
     assert sampler.interval_s == 3.0
 
 
+@pytest.mark.parametrize("wish_s", [0.0, 1.0, 2.9])
+def test_no_look_but_the_users_comes_sooner_than_after_three_seconds(wish_s) -> None:
+    desk = Desk(min_interval_s=wish_s)
+    assert desk.sampler.interval_s == 3.0
+    desk.sampler.min_interval_s = wish_s
+    assert desk.wait(1) == ["change 0.2"]
+    assert desk.wait(10, happened=1) == ["change 2.2"]
+
+
+def test_a_long_interval_holds_longer_than_a_minute() -> None:
+    desk = Desk(min_interval_s=300)
+    assert desk.wait(1) == ["change 0.2"]
+    assert desk.wait(400, happened=1) == ["change 299.2"]
+
+
 @pytest.mark.parametrize("reason", [Reason.QUESTION, Reason.ASKED])
 def test_what_the_user_wants_is_looked_at_at_once(reason) -> None:
     desk = Desk(most_a_minute=1)
     assert desk.wait(1) == ["change 0.2"]
-    desk.sampler.want(reason)
-    assert desk.wait(1) == [f"{reason.value} 0.2"]
+    assert [desk.sampler.begin(reason) for _ in range(5)] == [True] * 5
 
 
-def test_a_question_is_no_description() -> None:
+def test_a_question_is_no_description_but_postpones_the_next_one() -> None:
     desk = Desk()
-    desk.sampler.want(Reason.QUESTION)
-    assert desk.wait(1) == ["question 0.2"]
-    assert desk.wait(10) == ["change 2.2"]
+    assert desk.sampler.begin(Reason.QUESTION)
+    assert desk.wait(10) == ["change 3.0"]
 
 
 def test_a_description_that_was_asked_for_is_one() -> None:
     desk = Desk()
-    desk.sampler.want(Reason.ASKED)
-    assert desk.wait(1) == ["asked 0.2"]
+    desk.wait(0.2)
+    assert desk.sampler.begin(Reason.ASKED)
     assert desk.wait(30) == []
 
 
-def test_the_most_urgent_comes_first() -> None:
+def test_what_was_put_off_comes_once_in_its_time() -> None:
     desk = Desk()
-    for reason in reversed(Reason):
-        desk.sampler.want(reason)
-    # The description that was asked for is also that of the change; the change that was wanted comes in its time.
-    assert desk.wait(5) == ["question 0.2", "asked 0.4", "watch 0.6", "change 3.6"]
-
-
-def test_a_busy_model_is_left_alone_and_what_is_wanted_waits() -> None:
-    desk = Desk()
-    desk.wait(5)
-    desk.sampler.want(Reason.WATCH)
-    assert desk.wait(5, busy=True) == []
-    assert desk.wait(5) == ["watch 0.2"]
+    desk.wait(1)
+    desk.sampler.put_off()
+    assert desk.wait(30) == ["change 2.2"]
 
 
 def test_a_change_that_has_gone_while_the_model_was_busy_is_not_described() -> None:
@@ -159,7 +174,7 @@ def test_a_change_that_has_gone_while_the_model_was_busy_is_not_described() -> N
 
 
 def test_the_budget_is_for_any_minute() -> None:
-    desk = Desk(most_a_minute=4, min_interval_s=1)
+    desk = Desk(most_a_minute=4)
     looks = []
     for at in range(600):
         looks += [desk.clock.now_s] if desk.wait(0.2, happened=at) else []
@@ -168,22 +183,47 @@ def test_the_budget_is_for_any_minute() -> None:
         assert look_s - looks[at] >= 60 - 1e-6
 
 
-def test_a_watch_keeps_to_the_budget_but_not_to_the_interval() -> None:
-    desk = Desk(most_a_minute=2)
-    desk.wait(1)
-    desk.sampler.want(Reason.WATCH)
-    assert desk.wait(0.4) == ["watch 0.2"]
-    desk.sampler.want(Reason.WATCH)
-    (look,) = desk.wait(70)
-    assert look.startswith("watch 5")
+@pytest.mark.parametrize(
+    ("caption_s", "rate_hz", "apart_s"), [(0.0, 30, 3.0), (4.0, 30, 6.0), (0.0, 10, 6.0), (4.0, 10, 12.0)]
+)
+def test_a_watch_keeps_its_distance_to_watches_and_a_change_to_everything(caption_s, rate_hz, apart_s) -> None:
+    desk = Desk()
+    desk.sampler.captioned(caption_s)
+    desk.sampler.pace(rate_hz, 30)
+    assert desk.wait(0.2) == ["change 0.2"]
+    # Descriptions leave a watch its look.
+    assert desk.sampler.begin(Reason.WATCH)
+    began_s = desk.clock.now_s
+    for after_s in (0.0, apart_s - 0.1):
+        desk.clock.now_s = began_s + after_s
+        desk.sampler.see(PLAIN, 1)
+        assert not desk.sampler.begin(Reason.WATCH)
+        assert not desk.sampler.begin(Reason.CHANGE)
+    desk.clock.now_s = began_s + apart_s
+    assert desk.sampler.begin(Reason.WATCH)
 
 
-def test_another_source_is_looked_at_anew_and_old_wishes_are_void() -> None:
+def test_watches_keep_to_the_minute() -> None:
+    desk = Desk(most_a_minute=4)
+    looks = 0
+    for _ in range(60):
+        desk.clock.now_s += 1
+        looks += desk.sampler.begin(Reason.WATCH)
+    assert looks == 4
+
+
+def test_of_many_threads_one_begins() -> None:
+    sampler = Desk().sampler
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(sampler.begin, [Reason.WATCH] * 200)) == 1
+
+
+def test_another_source_is_looked_at_anew_and_what_was_put_off_is_void() -> None:
     desk = Desk()
     desk.wait(10)
-    desk.sampler.want(Reason.QUESTION)
+    desk.sampler.put_off()
     desk.sampler.reset()
-    assert desk.sampler.due() is None
+    assert not desk.sampler.begin(Reason.CHANGE)
     assert desk.wait(1) == ["change 0.2"]
 
 
@@ -316,18 +356,16 @@ def test_the_sink_glances_a_few_times_a_second_and_counts_what_happens() -> None
 
     play(90)
     assert len(glances) == pytest.approx(15, abs=2)
-    assert sampler.due() is Reason.CHANGE
-    sampler.looked(Reason.CHANGE)
+    assert sampler.begin(Reason.CHANGE)
     clock.now_s += 10
     play(30)
-    assert sampler.due() is None
+    assert not sampler.begin(Reason.CHANGE)
     happened[0] = 1
     play(10)
-    assert sampler.due() is Reason.CHANGE
-    sampler.looked(Reason.CHANGE)
+    assert sampler.begin(Reason.CHANGE)
     clock.now_s += 10
     play(10, ways=2)
     assert glances[-1] == 3
-    assert sampler.due() is Reason.CHANGE
+    assert sampler.begin(Reason.CHANGE)
     sink.open(INFO)
-    assert sampler.due() is None
+    assert not sampler.begin(Reason.CHANGE)

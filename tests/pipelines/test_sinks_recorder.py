@@ -30,7 +30,7 @@ from scenescope.pipelines.sinks.recorder import EventsRecorder, RecorderContext
 from scenescope.pipelines.source import SourceInfo
 from scenescope.pipelines.sources.video import VideoFile
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 AAC_PACKET_S = 1024 / 48_000
 UNEVEN_S = tuple(sorted({round(0.04 * i + (0.013 if i % 3 else 0.0), 3) for i in range(150)}))

@@ -11,7 +11,7 @@ import yaml
 from scenescope.models import SpecError
 from scenescope.pipelines.spec import PipelineSpec
 from scenescope.pipelines.watches import MOST_WATCHES, WatchBook, WatchRule
-from scenescope.pipelines.watches.check import problems
+from scenescope.pipelines.watches.check import labels_of, problems
 
 pytestmark = pytest.mark.slow
 
@@ -272,5 +272,23 @@ def test_problems_are_told(one, spec, expected) -> None:
     assert all(part in sentence for part, sentence in zip(expected, found, strict=True)), found
 
 
-def test_a_detector_whose_classes_are_not_known_yet_is_not_accused() -> None:
-    assert problems(rule("n", labels=("unicorn",)), WHOLE) == []
+def test_before_any_detector_runs_it_is_said_that_none_knows_the_word() -> None:
+    assert problems(rule("n", labels=("unicorn",)), WHOLE) == ["No running detector knows 'unicorn' yet."]
+    assert problems(rule("n"), WHOLE) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "some", "number"),
+    [
+        (WHOLE, "truck", 80),
+        (WHOLE.enabled("detect", False), None, 0),
+        (WHOLE.with_params("detect", model="none of these"), None, 0),
+        (WHOLE.with_params("detect", confidence="odd"), None, 0),
+        (PipelineSpec().added("find").with_params("find", what=("a red cup", "door")), "a red cup", 2),
+        (PipelineSpec().added("missing-plugin"), None, 0),
+    ],
+)
+def test_what_detectors_know_is_known_before_they_run(spec, some, number) -> None:
+    known = labels_of(spec)
+    assert len(known) == number
+    assert some is None or some in known

@@ -68,7 +68,7 @@ def test_of_many_states_of_a_message_only_the_newest_is_shown(panel, talk, last)
     answer = talk.say("0", MessageKind.ANSWER)
     for number in range(1, 2000):
         talk.change(answer, text=str(number))
-    assert len(panel._waiting) == 1
+    assert len(panel._inbox) == 1
     assert last().message.text == "1999"
 
 

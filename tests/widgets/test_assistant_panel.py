@@ -14,7 +14,8 @@ from PySide6.QtWidgets import QLabel, QPushButton
 
 from scenescope.models.language import Conversation, Evidence, Message, MessageKind
 from scenescope.widgets.assistant_fakes import FakeConversation
-from scenescope.widgets.assistant_panel import MAX_MESSAGES, SHOWN_AT_ONCE, UPDATE_INTERVAL_MS, AssistantPanel
+from scenescope.widgets.assistant_inbox import MAX_MESSAGES, UPDATE_INTERVAL_MS
+from scenescope.widgets.assistant_panel import SHOWN_AT_ONCE, AssistantPanel
 from scenescope.widgets.assistant_parts import ZERO_WIDTH_SPACE
 
 HOSTILE = "<b>a & b</b> <img src='http://example.org/x.png'> <a href='http://example.org'>click</a> & [x](y)"
@@ -52,7 +53,7 @@ def test_a_message_that_grows_has_room_for_what_was_added(qtbot, panel):
     message = Message(1, MessageKind.ANSWER, "a model", "Two", 0.0, doing="Not checked yet")
     whole = replace(message, doing="", evidence=(Evidence(1, 2.0, 3),), notes=("The detector counts otherwise.",))
     for state in (message, whole):
-        panel._receive(state)
+        panel._inbox.put(state)
         qtbot.waitUntil(lambda state=state: bool(panel._list.views) and panel._list.views[0].message == state)
     view = panel._list.views[0]
     assert view.height() == view.heightForWidth(view.width())
@@ -157,7 +158,7 @@ def test_a_message_that_grows_is_shown_in_place(qtbot, panel, talk):
     qtbot.waitUntil(lambda: len(panel._list.views) == 1)
     before = panel._list.views[0].height()
     grown = Message(first.message_id, first.kind, "Echo", "Two people. " * 30, 0.0, evidence=(Evidence(1, 1.0),))
-    panel._receive(grown)
+    panel._inbox.put(grown)
     qtbot.waitUntil(lambda: texts(panel) == [grown.text])
     assert panel._list.views[0].height() > before
     assert len(panel._list.views[0].chips) == 1

@@ -12,7 +12,8 @@ from PySide6.QtGui import QGuiApplication
 
 from scenescope.models import AssistantError
 from scenescope.models.language import Picture, Reach
-from scenescope.pipelines.log.talk import EgressRecord
+from scenescope.pipelines.log.talk import EgressRecord, EgressTotal
+from scenescope.widgets import assistant_egress
 from scenescope.widgets.assistant_choices import (
     EndpointFields,
     LocalRow,
@@ -105,7 +106,8 @@ def test_what_is_no_server_is_left_out(kept):
 
 
 @pytest.mark.parametrize(
-    ("kept", "seconds"), [(5, 5.0), (0, 1.0), (1e9, 3600.0), ("5", 3.0), (None, 3.0), (True, 3.0), (float("nan"), 3.0)]
+    ("kept", "seconds"),
+    [(5, 5.0), (0, 3.0), (1.0, 3.0), (1e9, 3600.0), ("5", 3.0), (None, 3.0), (True, 3.0), (float("nan"), 3.0)],
 )
 def test_the_interval_is_within_bounds(kept, seconds):
     assert min_interval_s(MemorySettings({"assistant.min_interval_s": kept})) == seconds
@@ -118,9 +120,11 @@ def test_roles_are_chosen_apart(dialog, settings):
     told = []
     dialog.changed.connect(told.append)
     combo = dialog.roles["assistant.answer_with"]
-    assert [combo.itemData(at) for at in range(combo.count())] == ["rules", "local:s", "server:a"]
-    combo.setCurrentIndex(2)
-    combo.activated.emit(2)
+    assert [combo.itemData(at) for at in range(combo.count())] == ["rules", "local:s", "local:t", "server:a"]
+    assert combo.itemText(2) == "Tiny (not downloaded, 1 MB)"
+    assert dialog.roles["assistant.describe_with"].findData("off") >= 0
+    combo.setCurrentIndex(3)
+    combo.activated.emit(3)
     assert settings.values["assistant.answer_with"] == "server:a"
     assert "assistant.describe_with" not in settings.values
     assert told == ["assistant.answer_with"]
@@ -310,29 +314,61 @@ def test_csv_is_read_back_and_holds_no_formula():
     assert rows[2][5] == 'look, "closely"'
 
 
+class MemorySent:
+    """What was sent, in memory."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def egress(self, limit):
+        return self.rows[:limit]
+
+    def all_egress(self):
+        yield from self.rows
+
+    def egress_total(self):
+        return EgressTotal(len(self.rows), sum(row.pictures for row in self.rows), sum(row.bytes for row in self.rows))
+
+    def clear_egress(self):
+        self.rows = []
+
+
 def test_what_was_sent_is_listed_copied_and_cleared_after_a_question(qtbot):
-    kept = list(ROWS)
-    dialog = EgressDialog(lambda: list(kept), kept.clear)
+    sent = MemorySent(ROWS)
+    dialog = EgressDialog(sent)
     qtbot.addWidget(dialog)
     dialog.show()
     qtbot.waitUntil(lambda: dialog.table.rowCount() == 2)
     assert dialog.table.item(0, 1).text() == "api.example.org"
     assert dialog.said.text() == "3 pictures in 2 sendings, 2.5 kB"
     dialog.copy.click()
-    assert QGuiApplication.clipboard().text() == as_csv(ROWS)
+    qtbot.waitUntil(lambda: QGuiApplication.clipboard().text() == as_csv(ROWS))
     dialog.clear.click()
-    assert kept
+    assert sent.rows
     dialog.notice.button.click()
     qtbot.waitUntil(lambda: dialog.said.text() == "Nothing was sent.")
-    assert not kept
+    assert not sent.rows
+    dialog.close()
+
+
+def test_more_than_is_shown_is_said_and_copied(qtbot, monkeypatch):
+    monkeypatch.setattr(assistant_egress, "MOST_SHOWN", 1)
+    dialog = EgressDialog(MemorySent(ROWS))
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.waitUntil(lambda: dialog.table.rowCount() == 1)
+    assert dialog.said.text() == "3 pictures in 2 sendings, 2.5 kB. Shown are the newest 1 of 2."
+    dialog.copy.click()
+    qtbot.waitUntil(lambda: QGuiApplication.clipboard().text() == as_csv(ROWS))
     dialog.close()
 
 
 def test_a_table_that_cannot_be_read_says_so(qtbot):
-    def fail():
-        raise OSError("disk")
+    class Broken(MemorySent):
+        def egress(self, limit):
+            raise OSError("disk")
 
-    dialog = EgressDialog(fail, lambda: None)
+    dialog = EgressDialog(Broken([]))
     qtbot.addWidget(dialog)
     dialog.show()
     qtbot.waitUntil(dialog.notice.isVisible)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from scenescope.app.assistant.tools.edit import Labels, Name
-from scenescope.app.assistant.tools.host import Host
+from scenescope.app.assistant.tools.host import Host, SourceView
 from scenescope.app.assistant.tools.plan import AppTool, Plan, ToolArgs, done, planned_tool
 from scenescope.app.assistant.words import joined, vocabulary
 from scenescope.models import AssistantError, EventKind
@@ -22,6 +22,7 @@ __all__ = ["EventWish", "act_tools", "classes_of"]
 
 DAY_S = 86_400.0
 LOOKED_THROUGH = 1000
+NO_FRAME = -1
 
 Colour = Annotated[Literal["", *COLOURS], Field(description="Only objects of this colour; empty for any.")]  # type: ignore[valid-type]
 Place = Annotated[str, Field(max_length=60)]
@@ -77,9 +78,7 @@ def act_tools(host: Host, knowledge: Knowledge) -> list[AppTool[Any]]:
         if not source.active:
             raise AssistantError("No source is open.", hint="Open a video first.")
         if not source.film:
-            raise AssistantError(
-                "A camera cannot be moved in: there is only now.", hint="Ask when it happened, or open a video."
-            )
+            return _kept(host, knowledge, source, args)
         settled, where = args, ""
         if args.event is not None:
             found, where = _found(knowledge, source.frame_index, source.pts_s, args.event)
@@ -185,6 +184,25 @@ def act_tools(host: Host, knowledge: Knowledge) -> list[AppTool[Any]]:
     ]  # fmt: skip
 
 
+def _kept(host: Host, knowledge: Knowledge, source: SourceView, args: Seek) -> Plan:
+    """Show what is kept of a moment, where one cannot go there."""
+    if args.frame is not None:
+        raise AssistantError("A camera cannot be moved in.", hint="Name a time, or ask when it happened.")
+    if args.event is not None:
+        found, what = _found(knowledge, source.frame_index, source.pts_s, args.event)
+        where = f"{media_time(found.pts_s)}, {what}"
+    else:
+        goal_s = args.t_s if args.t_s is not None else max((source.pts_s or 0.0) + (args.relative_s or 0.0), 0.0)
+        found, where = Evidence(NO_FRAME, goal_s), media_time(goal_s)
+
+    def do() -> Any:
+        host.show_moment(found)
+        return done(f"A camera cannot be moved in; what is kept of {where} is shown in a window of its own.")
+
+    settled = Seek(t_s=found.pts_s)
+    return Plan(f"Show what is kept of {where}", do, Risk.REVERSIBLE, about=("source", source.key), settled=settled)
+
+
 def _found(knowledge: Knowledge, frame: int | None, pts_s: float | None, wish: EventWish) -> tuple[Evidence, str]:
     """Where an event is, and what it is in words.
 
@@ -229,5 +247,5 @@ def classes_of(knowledge: Knowledge, labels: tuple[str, ...]) -> tuple[str, ...]
     found: list[str] = []
     for word in labels:
         target = vocabulary().resolve(word.casefold().strip(), known)
-        found += target.labels if target is not None and target.labels else [word]
+        found += target.labels if target is not None and target.labels and target.track_id is None else [word]
     return tuple(dict.fromkeys(found))

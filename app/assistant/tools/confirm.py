@@ -49,7 +49,8 @@ def confirm_tools(host: Host) -> list[AppTool[Any]]:
 
             if host.recording == on:
                 return Plan(title, lambda: done(f"{title}: that is so already."), _MUST, why, idle=True)
-            return Plan(title, do, _MUST, why)
+            # What was agreed to is the recording of this source as this pipeline shows it.
+            return Plan(title, do, _MUST, why, about=(host.source.key, host.spec.model_dump_json()))
 
         return plan
 

@@ -224,6 +224,11 @@ def edit_plan(host: Host, edit: Edit, confirm: str = "") -> Plan:
         now = host.spec
         host.apply(taken_back(now, before, after), f"Undo: {title}", now)
 
+    def undo_asks() -> str:
+        now = host.spec
+        since = "The pipeline was changed after it." if now != after else ""
+        return weakened(now, taken_back(now, before, after), host.registry) or since
+
     return Plan(
         title=title,
         do=do,
@@ -231,6 +236,7 @@ def edit_plan(host: Host, edit: Edit, confirm: str = "") -> Plan:
         why=why,
         about=edit_of(before, after),
         undo=undo,
+        undo_asks=undo_asks,
         lines=spec_diff(before, after, host.registry),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from scenescope.app.assistant.tools.host import SourceView
 from scenescope.models import AssistantError
+from scenescope.models.language import Evidence
 from scenescope.pipelines import STAGES, PipelineSpec, Stage
 from scenescope.pipelines.host import validated
 from scenescope.pipelines.registry import Registry
@@ -65,6 +66,10 @@ class FakeHost:
     def seek_frame(self, index: int) -> None:
         """Go to a picture."""
         self._do("seek_frame", index)
+
+    def show_moment(self, evidence: Evidence) -> None:
+        """Show what is kept."""
+        self._do("show_moment", evidence)
 
     def set_playing(self, on: bool) -> None:
         """Play or hold."""

@@ -108,7 +108,7 @@ def _classes(words: Sequence[str], known: tuple[str, ...]) -> list[str]:
         target = vocabulary().resolve(word.casefold().strip(), known) if known else None
         if target is not None and not target.labels and target.track_id is None:
             return []  # Everything.
-        if known and (target is None or not target.labels):
+        if known and (target is None or not target.labels or target.track_id is not None):
             some = ", ".join(clean_text(label) for label in known[:_SHOWN_LABELS])
             more = ", ..." if len(known) > _SHOWN_LABELS else ""
             raise AssistantError(f"The detector does not know '{clean_text(word)}'.", hint=f"It knows {some}{more}")

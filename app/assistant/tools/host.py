@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from scenescope.models import AssistantError
+from scenescope.models.language import Evidence
 from scenescope.pipelines import STAGES, PipelineSpec, Stage
 from scenescope.pipelines.registry import Registry
 from scenescope.pipelines.watches import WatchBook
@@ -74,6 +75,10 @@ class Host(Protocol):
 
     def seek_frame(self, index: int) -> None:
         """Go to a picture of the film by its number."""
+        ...
+
+    def show_moment(self, evidence: Evidence) -> None:
+        """Show what is kept of a moment of a source that cannot be moved in, beside it."""
         ...
 
     def set_playing(self, on: bool) -> None:
@@ -180,7 +185,7 @@ class NoHost:
         """Not here."""
         raise no_window()
 
-    seek = seek_frame = set_playing = select_track = highlight = show_panel = set_recording = _refused
+    seek = seek_frame = show_moment = set_playing = select_track = highlight = show_panel = set_recording = _refused
     ask_source = ask_export = _refused
 
 
@@ -188,5 +193,5 @@ def no_window() -> AssistantError:
     """What is raised where there is nothing to act on."""
     return AssistantError(
         "There is no window here that could do that, so nothing was changed.",
-        hint="Open Scenescope's window and ask again.",
+        hint="Ask in Scenescope's window; 'scenescope run' analyses and writes results without one.",
     )

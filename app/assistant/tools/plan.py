@@ -36,6 +36,7 @@ class Plan:
         why: the reason for the risk, where it is higher than the tool's.
         about: equal for two plans that do the same to the same things. What was proposed is done only if it still is.
         undo: takes it back; None when that cannot be.
+        undo_asks: why taking it back as things are then would need a click on it; empty when it needs none.
         lines: the pipeline before and after.
         idle: it would change nothing, since all is so already.
         settled: the arguments with what they stood for at this moment filled in ("the last car" as the number of a
@@ -48,6 +49,7 @@ class Plan:
     why: str = ""
     about: Hashable = None
     undo: Undo | None = None
+    undo_asks: Callable[[], str] = lambda: ""
     lines: tuple[DiffLine, ...] = ()
     idle: bool = False
     settled: ToolArgs | None = None

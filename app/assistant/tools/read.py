@@ -102,10 +102,12 @@ def read_tools(host: Host, knowledge: Knowledge, look: Look | None) -> list[AppT
             labels = classes_of(knowledge, args.labels)
             found = ask(labels, args.colour, _span(knowledge, args))
             what = f"{args.colour} {' or '.join(clean_text(label) for label in labels) or 'object'}".strip()
+            unknown = knowledge.without_colour(labels, _span(knowledge, args)) if args.colour else 0
+            doubt = {"objects_of_unknown_colour": unknown} if unknown else {}
             if found is None:
-                return ToolResult({"seen": False}, f"Not seen: {what}.")
+                return ToolResult({"seen": False, **doubt}, f"Not seen: {what}.")
             at, label = found.evidence, clean_text(found.label)
-            value = {"seen": True, "label": label, "t_s": round(at.pts_s, 2), "time": media_time(at.pts_s),
+            value = {**doubt, "seen": True, "label": label, "t_s": round(at.pts_s, 2), "time": media_time(at.pts_s),
                      "frame": at.frame_index, "track": at.track_id, "since_start": found.since_start}  # fmt: skip
             return ToolResult(value, f"{label}, {word} seen at {media_time(at.pts_s)}.", (at,))
 

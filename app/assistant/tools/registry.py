@@ -55,7 +55,7 @@ def toolbox(host: Host, knowledge: Knowledge, look: Look | None = None) -> Toolb
             *read_tools(host, knowledge, look),
             *act_tools(host, knowledge),
             *edit_tools(host, lambda: knowledge.scene.known_labels),
-            *watch_tools(host),
+            *watch_tools(host, lambda: knowledge.scene.known_labels),
             *confirm_tools(host),
         ]
     )

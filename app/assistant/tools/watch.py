@@ -14,6 +14,7 @@ from scenescope.models import AssistantError
 from scenescope.models.language import Risk
 from scenescope.pipelines.scene_state import clean_text
 from scenescope.pipelines.watches import WatchBook, WatchRule
+from scenescope.pipelines.watches.check import labels_of, problems
 
 __all__ = ["watch_tools"]
 
@@ -34,8 +35,8 @@ class SetWatch(ToolArgs):
     enabled: Annotated[bool, Field(description="True switches it on, False off.")]
 
 
-def watch_tools(host: Host) -> list[AppTool[Any]]:
-    """The tools that change the watches of ``host``."""
+def watch_tools(host: Host, known_labels: Callable[[], tuple[str, ...]]) -> list[AppTool[Any]]:
+    """The tools that change the watches of ``host``; ``known_labels`` gives what its detector tells apart."""
 
     def add(args: AddWatch) -> Plan:
         book = _book(host)
@@ -46,7 +47,8 @@ def watch_tools(host: Host) -> list[AppTool[Any]]:
                 hint="Remove it, or say another name.",
             )
         title = f"Watch '{clean_text(rule.name, 60)}': {clean_text(rule.sentence, 200)}"
-        return _change(book, title, lambda rules: (*rules, rule), lambda: book.put(rule))
+        wrong = problems(rule, host.spec, known_labels() or labels_of(host.spec, host.registry), host.registry)
+        return _change(book, title, lambda rules: (*rules, rule), lambda: book.put(rule), " ".join(wrong))
 
     def remove(args: RemoveWatch) -> Plan:
         book = _book(host)
@@ -101,7 +103,9 @@ def _placed(host: Host, rule: WatchRule) -> WatchRule:
     return rule.model_copy(update=update)
 
 
-def _change(book: WatchBook, title: str, change: Callable[[Rules], Rules], carry_out: Callable[[], object]) -> Plan:
+def _change(
+    book: WatchBook, title: str, change: Callable[[Rules], Rules], carry_out: Callable[[], object], wrong: str = ""
+) -> Plan:
     before = book.rules
     after = change(before)
     if after == before:
@@ -111,7 +115,7 @@ def _change(book: WatchBook, title: str, change: Callable[[Rules], Rules], carry
         if book.rules != before:
             raise AssistantError("The watches were changed meanwhile.", hint="Say it again.")
         carry_out()
-        return done(f"{title}: done.")
+        return done(f"{title}: done. {wrong}".strip())
 
     def undo() -> None:
         book.restore(_taken_back(book.rules, before, after))

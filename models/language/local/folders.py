@@ -6,7 +6,7 @@ import json
 import math
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,16 @@ from scenescope.models.catalogue.download import HUB
 from scenescope.models.catalogue.offers import size_text
 from scenescope.models.errors import ModelError, ModelIncompatible, ModelMissing, ModelRefused
 
-__all__ = ["ARCHITECTURES", "TASK", "ModelFolder", "local_models", "model_folder", "offered_models", "require_memory"]
+__all__ = [
+    "ARCHITECTURES",
+    "TASK",
+    "ModelFolder",
+    "local_models",
+    "model_folder",
+    "offered_models",
+    "require_memory",
+    "suited",
+]
 
 TASK = "description"
 """What cards call it."""
@@ -27,6 +36,11 @@ ARCHITECTURES = ("idefics3",)
 
 OVERHEAD_BYTES = 700_000_000
 """Of a process with PyTorch and transformers in it, without weights, while it looks at a picture."""
+
+FEW_CORES = 4
+"""With fewer, one is left to the video and the rest is busy with a picture for long."""
+ROOM = 2.0
+"""How many times the memory that a model needs should be free: the video and other programs need some too."""
 
 _HINT = "A model folder holds config.json, the files of its tokenizer, and weights in .safetensors."
 _AGAIN = "Download it again."
@@ -78,6 +92,21 @@ def local_models(catalogue: Catalogue) -> list[ModelFolder]:
         except ModelError:
             continue
     return sorted(found, key=lambda folder: (-folder.parameters, folder.title))
+
+
+def suited(folders: Sequence[ModelFolder], free_bytes: int, cores: int) -> ModelFolder:
+    """The model for this machine, where the user has not chosen one: the largest, on a weak machine the smallest.
+
+    Weak is a machine with fewer than four cores, or one whose free memory is less than twice what the model needs.
+
+    Args:
+        folders: at least one.
+        free_bytes: memory that may be taken.
+        cores: that this process may use.
+    """
+    smallest, *larger = sorted(folders, key=lambda folder: folder.parameters)
+    fitting = [folder for folder in larger if ROOM * folder.needed_bytes() <= free_bytes]
+    return fitting[-1] if fitting and cores >= FEW_CORES else smallest
 
 
 def offered_models(catalogue: Catalogue) -> list[tuple[ModelCard, str]]:

@@ -63,6 +63,7 @@ class LocalModel:
 
     Args:
         folder: of the model; None while there is none.
+        missing: what is called for while there is none.
         device: "auto", "cpu", "cuda:1", ...
         threads: to compute with; 0 for all cores but one, which is left to the video, at least one.
         limits: see there.
@@ -82,6 +83,7 @@ class LocalModel:
         self,
         folder: ModelFolder | None = None,
         *,
+        missing: str = "",
         device: str = "auto",
         threads: int = 0,
         limits: Limits | None = None,
@@ -91,7 +93,7 @@ class LocalModel:
         command: Sequence[str] = COMMAND,
     ) -> None:
         self.last_seconds = 0.0
-        self._folder, self._device = folder, device
+        self._folder, self._device, self._missing = folder, device, missing
         self._threads = threads or max(usable_cores() - 1, 1)
         self._limits = limits or Limits()
         self._free_bytes, self._clock, self._make_timer = free_bytes, clock, timer
@@ -114,8 +116,8 @@ class LocalModel:
     @property
     def label(self) -> str:
         """Which model, and where."""
-        folder = self._folder
-        return f"{folder.title}, on this computer" if folder is not None else "A model on this computer"
+        title = self._folder.title if self._folder is not None else self._missing
+        return f"{title}, on this computer" if title else "A model on this computer"
 
     @property
     def state(self) -> ModelState:
@@ -127,7 +129,7 @@ class LocalModel:
             if self._downloading is not None:
                 return ModelState(Phase.DOWNLOADING, self._downloading)
             if self._folder is None:
-                return ModelState(Phase.NEEDS_MODEL, "No model is chosen.", _CURE_MISSING)
+                return ModelState(Phase.NEEDS_MODEL, self._why_none, _CURE_MISSING)
             if process is not None and not process.over and not process.told_to_end:
                 if not process.ready:
                     return ModelState(Phase.LOADING, process.words)
@@ -140,6 +142,10 @@ class LocalModel:
             if self._stopped:
                 return ModelState(Phase.STOPPED, self._stopped, "It is loaded again when it is next asked.")
             return ModelState(Phase.READY, "It is loaded when it is first asked.")
+
+    @property
+    def _why_none(self) -> str:
+        return f"{self._missing} is not downloaded." if self._missing else "No model is chosen."
 
     def _troubled(self, problem: ScenescopeError) -> ModelState:
         if isinstance(problem, ModelMissing):
@@ -228,7 +234,7 @@ class LocalModel:
 
     def _start(self, folder: ModelFolder | None) -> ModelProcess:
         if folder is None:
-            raise ModelMissing("No model is chosen.", hint=_CURE_MISSING)
+            raise ModelMissing(self._why_none, hint=_CURE_MISSING)
         info = RUNTIMES["transformers"]
         if info.missing:
             raise RuntimeMissing(

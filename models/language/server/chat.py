@@ -27,7 +27,7 @@ from scenescope.models.language.server.describe import bounded, describe, look, 
 from scenescope.models.language.server.endpoint import Endpoint, Location, Lookup, system_lookup
 from scenescope.models.language.server.failures import ServerFailure, Trouble, explain, one_line
 from scenescope.models.language.server.limits import Breaker, Limits, paced
-from scenescope.models.language.server.probe import Capabilities
+from scenescope.models.language.server.probe import UNASKED, Capabilities, Probe
 from scenescope.models.language.server.running import AsyncRun, run_async
 from scenescope.models.language.server.stream import Options, Tally, stream_text
 
@@ -42,13 +42,18 @@ Answerer = Callable[[Connection, Request, Limits], AsyncIterator[StreamEvent]]
 class ServerModel:
     """A model behind a server.
 
+    A server that could not be used is asked anew what it can do by every question, and by :meth:`ask_anew`.
+
     Args:
         endpoint: which server, which model.
-        capabilities: what it was found to be able to do (:func:`~scenescope.models.language.server.probe.probe`).
+        capabilities: what it was found to be able to do (:class:`~scenescope.models.language.server.probe.Probe`).
         limits: how long it may take, how much it may say, when it is left alone.
         answerer: answers questions with tools; None for the one that suits what the server can do.
         lookup: asks for the addresses of a host.
         clock: seconds, steadily increasing; for the rest after failures.
+
+    Attributes:
+        found_out: told what it can do, when that was asked anew; on the thread that asked.
     """
 
     def __init__(
@@ -61,9 +66,9 @@ class ServerModel:
         lookup: Lookup = system_lookup,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._model = endpoint.model or next(iter(capabilities.models), "")
-        self._endpoint = replace(endpoint, model=self._model)
-        self._capabilities = capabilities
+        self.found_out: Callable[[Capabilities], None] = lambda found: None
+        self._chosen = endpoint
+        self._use(capabilities)
         self._limits = limits
         self._answerer = answerer
         self._lookup = lookup
@@ -72,10 +77,16 @@ class ServerModel:
         self._options = Options()
         self._lock = threading.Lock()
         self._runs: weakref.WeakSet[AsyncRun] = weakref.WeakSet()
+        self._asking: AsyncRun | None = None
         self._busy: list[Phase] = []
         self._failure: tuple[Trouble, Failed] | None = None
         self._stopped = False
         self._closed = False
+
+    def _use(self, capabilities: Capabilities) -> None:
+        self._capabilities = capabilities
+        self._model = self._chosen.model or next(iter(capabilities.models), "")
+        self._endpoint = replace(self._chosen, model=self._model)
 
     @property
     def label(self) -> str:
@@ -87,6 +98,11 @@ class ServerModel:
     def endpoint(self) -> Endpoint:
         """Who is asked."""
         return self._endpoint
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do, as far as is known."""
+        return self._capabilities
 
     @property
     def reach(self) -> Reach:
@@ -104,7 +120,9 @@ class ServerModel:
 
     @property
     def roles(self) -> frozenset[Role]:
-        """All; but only a model that sees can look."""
+        """All; but only a model that sees can look, and one that could not be used waits for a question."""
+        if self._capabilities.problem:
+            return frozenset({Role.ANSWER})
         return frozenset(Role) if self._capabilities.vision else frozenset({Role.DESCRIBE, Role.ANSWER})
 
     @property
@@ -114,8 +132,9 @@ class ServerModel:
             if self._busy:
                 return ModelState(self._busy[-1])
             failure, stopped = self._failure, self._stopped
-        if self._capabilities.problem and failure is None:
-            return ModelState(Phase.UNAVAILABLE, self._capabilities.problem, self._capabilities.cure)
+        found = self._capabilities
+        if found.problem:
+            return ModelState(Phase.LOADING if found is UNASKED else Phase.UNAVAILABLE, found.problem, found.cure)
         if failure is not None:
             trouble, told = failure
             rests_s = self._breaker.rests_s
@@ -124,12 +143,42 @@ class ServerModel:
             if rests_s > 0:
                 return ModelState(Phase.UNAVAILABLE, told.message, f"{told.hint} It is tried again in {rests_s:.0f} s.")
             return ModelState(Phase.DEGRADED, told.message, told.hint)
-        return ModelState(Phase.STOPPED if stopped else Phase.READY)
+        slow = ", ".join(step.value.lower() for step in found.slow)
+        return ModelState(
+            Phase.STOPPED if stopped else Phase.READY, f"Slow when it was tested: {slow}." if slow else ""
+        )
 
     def look_up(self) -> Reach:
         """Find out where the host is. Waits for the resolver; nothing is sent."""
         self._located(self._endpoint.locate(self._lookup))
         return self._reach
+
+    def ask_anew(self) -> bool:
+        """Ask what it can do now, with the questions of a probe and no picture of the user's.
+
+        Waits, until :meth:`cancel` at the latest. False, and nothing is asked, while it is asked something else and
+        after it was closed.
+        """
+        with self._lock:
+            if self._closed or self._busy:
+                return False
+            run = self._asking = run_async(self._probing)
+            self._runs.add(run)
+        for _ in run:
+            pass
+        self._asking = None
+        return True
+
+    def learn(self, found: Capabilities) -> None:
+        """Go by what a probe has found, unless that is a problem and it could be used before. Any thread."""
+        with self._lock:
+            if found.problem and not self._capabilities.problem:
+                return
+            self._use(found)
+            if not found.problem:
+                self._reach = found.reach
+                self._failure = None
+                self._breaker.succeeded()
 
     def respond(self, request: Request) -> Iterator[StreamEvent]:
         """Answer one request. A request that is made while another is answered, by a tool of that one, is fine."""
@@ -148,7 +197,8 @@ class ServerModel:
 
     def close(self) -> None:
         """Cancel, and answer nothing more."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         self.cancel()
 
     # One turn ----------------------------------------------------------------------------------------------------
@@ -198,13 +248,34 @@ class ServerModel:
         return told
 
     async def _turn(self, connection: Connection, request: Request) -> AsyncGenerator[StreamEvent]:
-        turn = self._answer(connection, request) if request.role is Role.ANSWER else self._perceive(connection, request)
+        blind = not self._capabilities.vision
+        if self._capabilities.problem:
+            if (asking := self._asking) is not None:
+                asking.cancel()
+            await self._probe()
+            if problem := self._capabilities.problem:
+                yield Failed(problem, self._capabilities.cure)
+                return
+            connection = replace(connection, endpoint=self._endpoint)
+        if request.role is Role.ANSWER:
+            turn = self._answer(connection, request)
+        else:
+            turn = self._perceive(connection, request, blind)
         async with aclosing(paced(turn, self._limits)) as events:
             async for event in events:
                 yield event
 
-    async def _perceive(self, connection: Connection, request: Request) -> AsyncGenerator[StreamEvent]:
-        if request.role is Role.LOOK and not self._capabilities.vision:
+    async def _probe(self) -> None:
+        found = await Probe(self._chosen, limits=self._limits, lookup=self._lookup).ask()
+        self.learn(found)
+        self.found_out(found)
+
+    async def _probing(self) -> AsyncGenerator[StreamEvent]:
+        await self._probe()
+        yield Done()
+
+    async def _perceive(self, connection: Connection, request: Request, blind: bool) -> AsyncGenerator[StreamEvent]:
+        if request.role is Role.LOOK and blind:
             raise ServerFailure(
                 Trouble.NO_PICTURES,
                 f"{self.label} cannot look at pictures.",
@@ -214,7 +285,9 @@ class ServerModel:
             if request.role is Role.LOOK:
                 turn = look(client, connection, self._model, request, self._options)
             else:
-                turn = describe(client, connection, self._model, self._capabilities, request, self._options)
+                # Whoever asked it when it was not known to see gave it no pictures.
+                can = replace(self._capabilities, vision=not blind)
+                turn = describe(client, connection, self._model, can, request, self._options)
             async with aclosing(turn):
                 async for event in turn:
                     yield event

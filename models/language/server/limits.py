@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from scenescope.models.language.server.failures import ServerFailure, Trouble
 
-__all__ = ["Breaker", "Limits", "paced", "retry_after_s"]
+__all__ = ["Breaker", "Limits", "paced", "retry_after_s", "waiting_for_user"]
 
 T = TypeVar("T")
 
@@ -59,6 +61,67 @@ def retry_after_s(header: str | None, wall_clock: Callable[[], float] = time.tim
         return None
 
 
+class _Deadline:
+    """Until when the next event must have come; it stands still while the user is waited for. In the event loop.
+
+    Attributes:
+        end_s: of everything; ``at_s`` of the next event.
+        timer: while an event is waited for.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, end_s: float, at_s: float) -> None:
+        self.loop = loop
+        self.end_s, self.at_s = end_s, min(end_s, at_s)
+        self.timer: asyncio.Timeout | None = None
+        self._standing = 0
+
+    @property
+    def when_s(self) -> float | None:
+        """When the timer is to end the waiting; None while it must not."""
+        return None if self._standing else self.at_s
+
+    def stand(self) -> None:
+        """Stop the clock."""
+        self._standing += 1
+        self._set()
+
+    def go_on(self, waited_s: float) -> None:
+        """Let the clock run again; the time that it stood still does not count."""
+        self._standing -= 1
+        self.end_s += waited_s
+        self.at_s += waited_s
+        self._set()
+
+    def _set(self) -> None:
+        if self.timer is not None and not self.timer.expired():
+            self.timer.reschedule(self.when_s)
+
+
+_TURN: ContextVar[_Deadline | None] = ContextVar("turn", default=None)
+
+
+@contextmanager
+def waiting_for_user() -> Iterator[None]:
+    """What a tool waits for in this block is the user, and does not count as time of the turn that called it.
+
+    On the thread that the tool was called on; elsewhere it does nothing.
+    """
+    deadline = _TURN.get()
+    if deadline is None:
+        yield
+        return
+    loop = deadline.loop
+    began_s = loop.time()
+    # The loop has closed where the turn is over.
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(deadline.stand)
+    try:
+        yield
+    finally:
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(deadline.go_on, loop.time() - began_s)
+
+
 async def paced(
     events: AsyncIterator[T], limits: Limits, is_token: Callable[[T], bool] | None = None
 ) -> AsyncGenerator[T]:
@@ -67,33 +130,41 @@ async def paced(
     Args:
         events: of one reply, or of a whole turn.
         limits: of which this looks at the times.
-        is_token: tells what is a word from what only keeps the connection open; None where only the total counts.
+        is_token: tells what is a word from what only keeps the connection open; None for a whole turn, where only the
+            total counts, and not while the user is waited for (:func:`waiting_for_user`).
 
     Raises:
         ServerFailure: it took too long.
     """
     loop = asyncio.get_running_loop()
-    end = loop.time() + limits.total_s
+    began_s = loop.time()
     started = False
-    deadline = end if is_token is None else min(end, loop.time() + limits.first_token_s)
+    first_s = limits.total_s if is_token is None else limits.first_token_s
+    deadline = _Deadline(loop, began_s + limits.total_s, began_s + first_s)
+    if is_token is None:
+        # A tool is called on a thread that gets the variables of this task with it.
+        _TURN.set(deadline)
     try:
         while True:
             try:
-                async with asyncio.timeout_at(deadline) as timer:
+                async with asyncio.timeout_at(deadline.when_s) as timer:
+                    deadline.timer = timer
                     event = await anext(events)
             except StopAsyncIteration:
                 return
             except TimeoutError as error:
                 if not timer.expired():
                     raise
-                raise too_slow(limits, started=started, total=deadline >= end) from error
+                raise too_slow(limits, started=started, total=deadline.at_s >= deadline.end_s) from error
+            finally:
+                deadline.timer = None
             if is_token is not None and is_token(event):
                 started = True
-                deadline = min(end, loop.time() + limits.between_tokens_s)
-            given = loop.time()
+                deadline.at_s = min(deadline.end_s, loop.time() + limits.between_tokens_s)
+            given_s = loop.time()
             yield event
             # How long the event was looked at is not the server's doing.
-            deadline = min(end, deadline + loop.time() - given)
+            deadline.at_s = min(deadline.end_s, deadline.at_s + loop.time() - given_s)
     finally:
         if (aclose := getattr(events, "aclose", None)) is not None:
             await aclose()

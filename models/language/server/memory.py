@@ -12,7 +12,7 @@ from typing import Any
 from scenescope.models.errors import AssistantError
 from scenescope.models.language.base import Reach
 from scenescope.models.language.server.endpoint import Endpoint
-from scenescope.models.language.server.probe import Capabilities
+from scenescope.models.language.server.probe import Capabilities, ProbeStep
 
 __all__ = ["ProbeMemory"]
 
@@ -53,6 +53,7 @@ class ProbeMemory:
                     "vision": found.vision,
                     "tools": found.tools,
                     "json_schema": found.json_schema,
+                    "slow": [step.name for step in found.slow],
                     "reach": found.reach.name,
                 }
             self._write(dict(list(entries.items())[-MAX_ENTRIES:]))
@@ -111,5 +112,10 @@ def _capabilities(entry: Any) -> Capabilities | None:
         vision=entry.get("vision") is True,
         tools=entry.get("tools") is True,
         json_schema=entry.get("json_schema") is True,
+        slow=tuple(step for step in ProbeStep if step.name in _names(entry.get("slow"))),
         reach=Reach[entry["reach"]],
     )
+
+
+def _names(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

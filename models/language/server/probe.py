@@ -15,8 +15,8 @@ import io
 import json
 import threading
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -26,23 +26,26 @@ from scenescope.models.language.base import Reach
 from scenescope.models.language.server.connection import Connection
 from scenescope.models.language.server.endpoint import Endpoint, Lookup, system_lookup
 from scenescope.models.language.server.failures import ServerFailure, Trouble, explain, one_line
-from scenescope.models.language.server.limits import Limits
-from scenescope.models.language.server.stream import Options
+from scenescope.models.language.server.limits import Limits, paced
+from scenescope.models.language.server.stream import Options, Tally, Thoughts, broken_off, is_word, stream_chunks
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-__all__ = ["PROBE_LIMITS", "Capabilities", "Probe", "ProbeStep", "StepResult"]
+__all__ = ["PROBE_LIMITS", "UNASKED", "Capabilities", "Probe", "ProbeStep", "StepResult"]
 
-PROBE_LIMITS = Limits(first_token_s=20.0, total_s=20.0, retry_s=0.5, max_retry_s=2.0)
+PROBE_LIMITS = Limits(retry_s=0.5, max_retry_s=2.0)
+"""As long as an answer may take: what is too slow here is too slow there."""
 MAX_MODELS = 300
 MAX_MODEL_CHARS = 200
 # A picture of one colour, not of one pixel: the image processors of some models refuse pictures of less than 28 pixels,
 # and a server was seen to crash.
 PICTURE_SIDE_PX = 64
 # Room for models that think before they answer.
-MAX_TOKENS = 300
-_PASSING = (Trouble.REFUSED, Trouble.NO_PICTURES, Trouble.BROKEN)
+MAX_TOKENS = 1000
+UNWANTED_LOOK_S = 0.1
+_PASSING = (Trouble.REFUSED, Trouble.NO_PICTURES, Trouble.BROKEN, Trouble.SLOW)
+_LASTING = (Trouble.KEY, Trouble.UNSAFE)
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Capabilities:
         json_schema: it keeps to a schema.
         problem: why it cannot be used at all; empty when it can.
         cure: what to do about that.
+        lasting: only the user can do something about it; it need not be asked again before.
+        slow: what it was too slow at to be sure, and is asked for all the same.
         reach: where it was found.
     """
 
@@ -65,7 +70,13 @@ class Capabilities:
     json_schema: bool = False
     problem: str = ""
     cure: str = ""
+    lasting: bool = False
+    slow: tuple[ProbeStep, ...] = ()
     reach: Reach = Reach.INTERNET
+
+
+UNASKED = Capabilities(problem="The server is asked what it can do.", cure="Wait a moment, and ask again.")
+"""Before the first probe."""
 
 
 class ProbeStep(StrEnum):
@@ -87,6 +98,30 @@ class StepResult:
     text: str = ""
 
 
+@dataclass
+class _Reply:
+    """What a reply consists of, put together from its pieces."""
+
+    text: str = ""
+    called: str = ""
+    arguments: str = ""
+    begun: bool = False
+    ended: bool = False
+    _thoughts: Thoughts = field(default_factory=Thoughts)
+
+    def add(self, chunk: Any) -> None:
+        """Take in one more piece."""
+        self.begun = self.begun or is_word(chunk)
+        for choice in (getattr(chunk, "choices", None) or [])[:1]:
+            self.ended = self.ended or choice.finish_reason is not None
+            if isinstance(choice.delta.content, str):
+                self.text += self._thoughts.without(choice.delta.content)
+            for call in choice.delta.tool_calls or ():
+                if call.index == 0 and call.function is not None:
+                    self.called += call.function.name or ""
+                    self.arguments += call.function.arguments or ""
+
+
 class Probe:
     """Finds out what a server can do. Sends nothing but its own test questions and a picture of one colour.
 
@@ -95,6 +130,7 @@ class Probe:
         told: called at the beginning and the end of every step, from the thread of :meth:`run`.
         limits: of each request.
         lookup: asks for the addresses of a host.
+        unwanted: looked at every now and then; the probe ends once it says so.
     """
 
     def __init__(
@@ -104,11 +140,13 @@ class Probe:
         *,
         limits: Limits = PROBE_LIMITS,
         lookup: Lookup = system_lookup,
+        unwanted: Callable[[], bool] | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._told = told or (lambda result: None)
         self._limits = limits
         self._lookup = lookup
+        self._unwanted = unwanted
         self._options = Options()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -117,7 +155,7 @@ class Probe:
         self._found = Capabilities(reach=endpoint.reach_by_name)
 
     def run(self) -> Capabilities:
-        """Ask; waits for the answers, not longer than the limits of some five requests."""
+        """Ask; waits for the answers, not longer than the limits of some six requests."""
         loop = asyncio.new_event_loop()
         try:
             with self._lock:
@@ -125,7 +163,7 @@ class Probe:
                 if self._cancelled:
                     self._task.cancel()
             with suppress(asyncio.CancelledError):
-                loop.run_until_complete(self._task)
+                loop.run_until_complete(self._watched(self._task))
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             with self._lock:
@@ -135,6 +173,11 @@ class Probe:
             return replace(self._found, problem="The test was stopped.", cure="Test the connection again.")
         return self._found
 
+    async def ask(self) -> Capabilities:
+        """As :meth:`run`, in an event loop that runs."""
+        await self._ask()
+        return self._found
+
     def cancel(self) -> None:
         """End it, soon. Any thread."""
         with self._lock:
@@ -142,6 +185,13 @@ class Probe:
             if self._loop is not None and self._task is not None:
                 with suppress(RuntimeError):  # the loop has just closed
                     self._loop.call_soon_threadsafe(self._task.cancel)
+
+    async def _watched(self, task: asyncio.Task[None]) -> None:
+        while not task.done():
+            if self._unwanted is not None and self._unwanted():
+                self.cancel()
+            await asyncio.wait([task], timeout=UNWANTED_LOOK_S if self._unwanted is not None else None)
+        await task
 
     async def _ask(self) -> None:
         def located(location: Any) -> None:
@@ -158,19 +208,27 @@ class Probe:
                 schema = await self._step(ProbeStep.JSON_SCHEMA, self._json_schema(client, model))
                 self._found = replace(self._found, vision=vision, tools=tools, json_schema=schema)
         except AssistantError as error:
-            self._found = replace(self._found, problem=error.user_message, cure=error.hint)
+            lasting = isinstance(error, ServerFailure) and error.trouble in _LASTING
+            self._found = replace(self._found, problem=error.user_message, cure=error.hint, lasting=lasting, slow=())
 
     async def _step(self, step: ProbeStep, asked: Awaitable[str]) -> bool:
-        """Whether a step went well. ``asked`` gives what to tell of it; raises what it could not do."""
+        """Whether a step went well. ``asked`` gives what to tell of it; raises what it could not do.
+
+        A server that is too slow at pictures or tools the first time may only have had to load something, and is given
+        the benefit of the doubt; without a schema all goes on too.
+        """
         self._told(StepResult(step))
         try:
-            async with asyncio.timeout(self._limits.total_s):
-                text = await asked
+            text = await asked
         except Exception as error:
             failure = explain(error, self._endpoint)
+            trouble = failure.trouble if isinstance(failure, ServerFailure) else None
+            if trouble is Trouble.SLOW and step in (ProbeStep.VISION, ProbeStep.TOOLS):
+                self._found = replace(self._found, slow=(*self._found.slow, step))
+                self._told(StepResult(step, True, f"Slow: {failure.user_message} It is used all the same."))
+                return True
             self._told(StepResult(step, False, failure.user_message))
-            essential = step in (ProbeStep.CONNECT, ProbeStep.CHAT)
-            if not essential and isinstance(failure, ServerFailure) and failure.trouble in _PASSING:
+            if step not in (ProbeStep.CONNECT, ProbeStep.CHAT) and trouble in _PASSING:
                 return False
             raise failure from error
         self._told(StepResult(step, True, text))
@@ -210,7 +268,7 @@ class Probe:
         )
 
     async def _chat(self, client: AsyncOpenAI, model: str) -> str:
-        await self._complete(client, model, "Say OK.")
+        await self._reply(client, model, "Say OK.", whole=False)
         return "It answers."
 
     async def _vision(self, client: AsyncOpenAI, model: str) -> str:
@@ -219,7 +277,7 @@ class Probe:
             {"type": "image_url", "image_url": {"url": url}},
             {"type": "text", "text": "Which colour is this? One word."},
         ]
-        await self._complete(client, model, content)
+        await self._reply(client, model, content, whole=False)
         return "It takes pictures."
 
     async def _tools(self, client: AsyncOpenAI, model: str) -> str:
@@ -235,15 +293,12 @@ class Probe:
                 },
             },
         }
-        message = await self._complete(
-            client, model, "Report the colour of the sky.", tools=[tool], tool_choice="required"
-        )
-        called = [call.function for call in message.tool_calls or () if call.type == "function"]
-        args = json.loads(called[0].arguments) if called else None
-        if not isinstance(args, dict) or called[0].name != "report_colour" or "colour" not in args:
+        reply = await self._reply(client, model, "Report the colour of the sky.", tools=[tool], tool_choice="required")
+        args = json.loads(reply.arguments) if reply.called == "report_colour" else None
+        if not isinstance(args, dict) or "colour" not in args:
             raise ServerFailure(Trouble.REFUSED, "It was told to call a tool, and did not.")
         # Some servers can be made to call a tool, but refuse to leave the choice to the model.
-        await self._complete(client, model, "Say OK.", tools=[tool], tool_choice="auto", max_tokens=1)
+        await self._reply(client, model, "Say OK.", whole=False, tools=[tool], tool_choice="auto", max_tokens=1)
         return "It calls tools."
 
     async def _json_schema(self, client: AsyncOpenAI, model: str) -> str:
@@ -257,37 +312,39 @@ class Probe:
             },
         }
         form = {"type": "json_schema", "json_schema": {"name": "colour", "strict": False, "schema": schema}}
-        message = await self._complete(client, model, "Which colour is the sky?", response_format=form)
+        reply = await self._reply(client, model, "Which colour is the sky?", response_format=form)
         with suppress(ValueError, RecursionError):
-            content = json.loads(message.content or "")
+            content = json.loads(reply.text)
             if isinstance(content, dict) and content.get("colour") in ("blue", "green"):
                 return "It keeps to a given form."
         raise ServerFailure(Trouble.REFUSED, "It was given the form of an answer, and did not keep to it.")
 
-    async def _complete(self, client: AsyncOpenAI, model: str, content: Any, **asked: Any) -> Any:
-        """The message of one answer that is not streamed."""
-        create: Any = client.chat.completions.create
+    async def _reply(
+        self, client: AsyncOpenAI, model: str, content: Any, *, whole: bool = True, **asked: Any
+    ) -> _Reply:
+        """One answer, streamed as real ones are; no more than its first word where ``whole`` is not needed."""
         common = {"max_tokens": MAX_TOKENS, "temperature": 0.0}
         for _ in common:
-            wanted = {**self._options.left(common), **asked}
             try:
-                return await self._message(create, model, content, wanted)
+                return await self._read(client, model, content, whole, {**self._options.left(common), **asked})
             except Exception as error:
                 failure = explain(error, self._endpoint)
                 if not self._options.refuse(failure, self._options.left(common)):
                     raise failure from error
-        return await self._message(create, model, content, {**self._options.left(common), **asked})
+        return await self._read(client, model, content, whole, {**self._options.left(common), **asked})
 
-    async def _message(self, create: Any, model: str, content: Any, wanted: dict[str, Any]) -> Any:
-        reply = await create(model=model, messages=[{"role": "user", "content": content}], **wanted)
-        choices = getattr(reply, "choices", None)
-        if not choices or getattr(choices[0], "message", None) is None:
-            raise ServerFailure(
-                Trouble.BROKEN,
-                "The server sent something that is no answer.",
-                hint="Check that it is an OpenAI-compatible server, and its address.",
-            )
-        return choices[0].message
+    async def _read(self, client: AsyncOpenAI, model: str, content: Any, whole: bool, wanted: dict[str, Any]) -> _Reply:
+        messages = [{"role": "user", "content": content}]
+        reply = _Reply()
+        chunks = paced(stream_chunks(client, model, messages, wanted, Tally()), self._limits, is_word)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                reply.add(chunk)
+                if reply.begun and not whole:
+                    return reply
+        if not reply.ended:
+            raise broken_off()
+        return reply
 
 
 @cache

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from scenescope.models.language.server.connection import Connection
 
-__all__ = ["Options", "Tally", "Thoughts", "clean", "stream_text"]
+__all__ = ["Options", "Tally", "Thoughts", "broken_off", "clean", "is_word", "stream_chunks", "stream_text"]
 
 MAX_REPEATS = 4
 THINK, THINK_END = "<think>", "</think>"
@@ -88,7 +88,7 @@ async def stream_text(
     """
     for _ in range(MAX_REPEATS):
         asked = options.left(wanted)
-        chunks = paced(_chunks(client, model, messages, asked, tally), connection.limits, _is_word)
+        chunks = paced(stream_chunks(client, model, messages, asked, tally), connection.limits, is_word)
         try:
             async for text in _texts(chunks, tally):
                 yield text
@@ -104,9 +104,10 @@ async def stream_text(
     )
 
 
-async def _chunks(
+async def stream_chunks(
     client: AsyncOpenAI, model: str, messages: Sequence[Mapping[str, Any]], asked: Mapping[str, Any], tally: Tally
 ) -> AsyncGenerator[Any]:
+    """One reply as the library gives it, piece by piece."""
     tally.requests += 1
     create: Any = client.chat.completions.create
     stream = await create(model=model, messages=list(messages), stream=True, **asked)
@@ -139,16 +140,22 @@ async def _texts(chunks: AsyncIterator[Any], tally: Tally) -> AsyncGenerator[str
         said = said or not rest.isspace()
         yield rest
     if not ended:
-        raise ServerFailure(
-            Trouble.BROKEN,
-            "The connection broke off in the middle of the answer.",
-            hint="Ask again; if it happens again, look at the server's own log.",
-        )
+        raise broken_off()
     if not said:
         raise ServerFailure(Trouble.BROKEN, "The model answered nothing.", hint="Ask again, or choose another model.")
 
 
-def _is_word(chunk: Any) -> bool:
+def broken_off() -> ServerFailure:
+    """A reply had no end."""
+    return ServerFailure(
+        Trouble.BROKEN,
+        "The connection broke off in the middle of the answer.",
+        hint="Ask again; if it happens again, look at the server's own log.",
+    )
+
+
+def is_word(chunk: Any) -> bool:
+    """Whether something is said in this piece of a reply, thought or called: not only a sign of life."""
     for choice in getattr(chunk, "choices", None) or ():
         delta = choice.delta
         thought = getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None)

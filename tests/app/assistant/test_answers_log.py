@@ -162,6 +162,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EventLog, i
     log = EventLog(tmp_path_factory.mktemp("log") / "events.db")
     session_id = log.begin(NewSession(SessionKind.WATCHED, "clip.mp4", (120, 90), 10))
     log.add(session_id, EVENTS, TRACKS)
+    log.colours.keep(session_id, {2: "red"})
     log.progress(session_id, 800, 80.0)
     yield log, session_id
     log.close()
@@ -171,6 +172,28 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EventLog, i
 def rules(kept) -> RulesProvider:
     log, session_id = kept
     return RulesProvider(knowledge=Knowledge(lambda: NOW, log, lambda: session_id, zones=lambda: SHAPES))
+
+
+@pytest.mark.parametrize(
+    ("question", "sure", "doubt"),
+    [
+        ("how many red cars crossed the line door", True, ""),
+        ("how many red people crossed the line door", False, "2 people."),
+        ("how many red people crossed the line door between 0:10 and 0:20", False, "1 person."),
+        ("when did the red car appear", True, ""),
+        ("when did the red person appear", False, "2 people."),
+        ("when did the red person appear in the last minute", False, "2 people."),
+        ("how many red people were there in the last 20 seconds", False, "1 person."),
+        ("how many red people are in zone A now", False, "1 person."),
+        ("how many people crossed the line door", True, ""),
+    ],
+)
+def test_of_objects_without_a_known_colour_no_answer_is_sure(rules, question, sure, doubt):
+    answer = rules.answer(question, NOW)
+    assert answer.sure == sure
+    assert answer.text.endswith(f"I could not tell the colour of {doubt}" if doubt else "")
+    done = list(rules.respond(Request(Role.ANSWER, NOW, question)))[-1]
+    assert done.sure == sure
 
 
 @pytest.mark.parametrize(("question", "expected"), ANSWERS)

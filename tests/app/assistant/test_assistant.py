@@ -37,6 +37,26 @@ def ask_and_stall(rehearsal, model: ScriptedModel) -> ScriptedModel:
     return model
 
 
+class TestHistory:
+    def test_clearing_begins_another_conversation_and_undoing_it_goes_on_with_the_former(self, rehearsal):
+        def kept() -> list[int]:
+            rehearsal.assistant._history._jobs.wait(5)
+            rehearsal.log.flush()
+            return [one.messages for one in rehearsal.log.talk.conversations()]
+
+        rehearsal.assistant.set_paused(True)
+        rehearsal.assistant.clear()
+        rehearsal.answer(EXACT)
+        assert kept()[0] == 2
+        rehearsal.assistant.clear()
+        rehearsal.answer(EXACT)
+        assert kept()[:2] == [2, 2]
+        cleared = rehearsal.assistant.clear()
+        rehearsal.assistant.restore(cleared)
+        rehearsal.answer(EXACT)
+        assert kept()[:2] == [4, 2]
+
+
 class TestStop:
     def test_what_was_said_stays(self, rehearsal):
         ask_and_stall(rehearsal, stalling(before="So far"))
@@ -220,7 +240,7 @@ class TestClose:
 class TestClicks:
     def test_undone_by_word_or_button_in_its_place(self, rehearsal):
         before = rehearsal.host.spec
-        message = rehearsal.answer("blur faces")
+        message = rehearsal.answer("add edge detection")
         (change,) = message.changes
         assert rehearsal.answer("undo").text == f"Undone: {change.title}."
         (shown,) = rehearsal.now(message).changes
@@ -232,7 +252,7 @@ class TestClicks:
         assert (rehearsal.now(again).changes[0].undone, rehearsal.host.spec) == (True, before)
 
     def test_the_latest_change_is_undone_first(self, rehearsal):
-        first, second = rehearsal.answer("blur faces"), rehearsal.answer("add edge detection")
+        first, second = rehearsal.answer("add contours"), rehearsal.answer("add edge detection")
         for message, other in ((second, first), (first, None)):
             rehearsal.answer("undo")
             assert rehearsal.now(message).changes[0].undone

@@ -42,6 +42,9 @@ SCENE = SceneState(
 )  # fmt: skip
 FACTS = Facts(SCENE)
 EMPTY = replace(SCENE, tracks=(), counts=MappingProxyType({}))
+NOTHING = SceneState()
+UNWATCHED = "Nothing here can confirm what it names: no detector is running."
+KNIFE = "A man with a knife stands next to a dog and a red car."
 
 
 def kinds(checked: Checked) -> list[str]:
@@ -139,6 +142,45 @@ def test_a_time_at_which_nothing_happened_is_doubted(text: str) -> None:
     assert not checked.evidence
 
 
+@pytest.mark.parametrize(
+    ("text", "facts", "notes", "confirmed"),
+    [
+        ("A dog under a blue sky.", FACTS, (), True),
+        ("There is no cat.", FACTS, (), True),
+        ("It came at 0:16.8.", FACTS, (), True),
+        ("Three objects are there.", FACTS, (), True),
+        ("A blue sky over a lake.", FACTS, (), False),
+        ("Fine, thank you.", FACTS, (), False),
+        ("If a cat comes, I will tell you.", FACTS, (), False),
+        ("In the last 90 seconds.", Facts(SCENE, question="what came in the last 90 seconds?"), (), False),
+        ("A dog and a knife.", FACTS, ("Nothing here can confirm: knife.",), False),
+        ("A dog and two knives.", FACTS, ("Nothing here can confirm: two knives and knives.",), False),
+        (KNIFE, Facts(NOTHING), (UNWATCHED,), False),
+        ("There are 2 dogs.", Facts(NOTHING), (UNWATCHED,), False),
+        ("There is no dog.", Facts(NOTHING), (), False),
+        ("Fine, thank you.", Facts(NOTHING), (), False),
+        ("A blue sky over a lake.", Facts(NOTHING, looked=True), (UNWATCHED,), False),
+        ("A blue sky over a lake.", Facts(SCENE, looked=True), (), False),
+        ("Two people and a dog.", Facts(SCENE, looked=True), (), True),
+        ("Two cars crossed.", Facts(NOTHING, (ToolResult({"label": "car", "count": 2}, ""),)), (), True),
+        ("No car came.", Facts(NOTHING, (ToolResult({"label": "car", "count": 0}, ""),)), (), True),
+        ("A knife fell.", Facts(NOTHING, (ToolResult({"label": "car", "count": 2}, ""),)),
+         ("Nothing here can confirm: knife.",), False),
+    ],
+)  # fmt: skip
+def test_a_text_is_confirmed_where_all_could_be_checked_and_something_vouches(
+    text: str, facts: Facts, notes: tuple[str, ...], confirmed: bool
+) -> None:
+    checked = check(text, facts)
+    assert (checked.notes, checked.passed, checked.confirmed) == (notes, not notes, confirmed)
+
+
+def test_another_word_for_what_the_detector_knows_is_confirmed() -> None:
+    walker = track(1, "pedestrian", 2.0, "left")
+    scene = replace(SCENE, known_labels=("pedestrian",), tracks=(walker,), counts={"pedestrian": 1})
+    assert check("A person is on the left.", Facts(scene)).confirmed
+
+
 def test_spans_point_at_the_words() -> None:
     text = "A \U0001f415 dog. And \uff13 cats \u2026 \u00bd."
     checked = check(text, FACTS)
@@ -232,7 +274,7 @@ def test_what_a_description_lists_is_checked_too() -> None:
 
 def test_nothing_that_is_described_is_confirmed_without_a_detector() -> None:
     checked = check("A room.", Facts(SceneState(), description=Description("A room.")))
-    assert checked.notes == ("Not checked, because no detector watches.",)
+    assert checked.notes == (UNWATCHED,)
 
 
 def test_an_empty_scene_is_said_by_rule() -> None:

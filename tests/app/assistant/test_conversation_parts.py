@@ -10,12 +10,24 @@ import pytest
 from scenescope.app.assistant.history import History
 from scenescope.app.assistant.jobs import Jobs
 from scenescope.app.assistant.message_book import MAX_MESSAGES, MessageBook
-from scenescope.models.language import Message, MessageKind
+from scenescope.models.language import Evidence, Message, MessageKind
 from scenescope.pipelines.log.store import EventLog
 
 
 def said(text: str, kind: MessageKind = MessageKind.ANSWER, **more) -> Message:
     return Message(0, kind, "Somebody", text, 1.0, **more)
+
+
+def settle(history: History, log: EventLog) -> None:
+    """Wait until all is kept, also what is kept anew because its conversation was forgotten."""
+    for _ in range(2):
+        assert history._jobs.wait(5)
+        assert log.flush()
+
+
+def conversations(log: EventLog) -> list[list[str]]:
+    """What was said in each, the newest first."""
+    return [[message.text for message in log.talk.messages(one.id)] for one in log.talk.conversations()]
 
 
 class TestJobs:
@@ -86,6 +98,22 @@ class TestMessageBook:
         assert len(book.messages) == MAX_MESSAGES
         assert book.messages[-1].text == str(MAX_MESSAGES + 6)
 
+    def test_evidence_is_of_the_session_in_which_it_was_given(self):
+        session: list[int | None] = [None]
+        book = MessageBook(lambda: session[0])
+
+        def sessions() -> list[list[int | None]]:
+            return [[one.session_id for one in message.evidence] for message in book.messages]
+
+        early = book.post(said("no events are kept", evidence=(Evidence(1, 0.1),)))
+        session[0] = 7
+        grows = book.post(said("grows"))
+        book.put(replace(grows, evidence=(Evidence(2, 0.2), Evidence(3, 0.3, session_id=5))))
+        session[0] = 8
+        for message_id in (early.message_id, grows.message_id):
+            book.change(message_id, lambda message: replace(message, text="changed"))
+        assert sessions() == [[None], [7, 5]]
+
     def test_who_has_stopped_listening_hears_nothing(self):
         book, heard = MessageBook(), []
         stop = book.subscribe(heard.append)
@@ -126,6 +154,45 @@ class TestHistory:
         log.flush()
         texts = [message.text for kept in log.talk.conversations() for message in log.talk.messages(kept.id)]
         assert texts == ["two", "one"]
+
+    @pytest.mark.parametrize("every", [False, True])
+    def test_what_is_said_after_it_was_forgotten_is_another_conversation(self, log, every):
+        book, history = MessageBook(), History(log.talk)
+        book.subscribe(history.take)
+        old = book.post(said("forget me"))
+        settle(history, log)
+        log.talk.forget_all() if every else log.talk.delete(log.talk.conversations()[0].id)
+        for text in ("one", "two"):
+            book.post(said(text))
+        book.change(old.message_id, lambda message: replace(message, text="I am back"))
+        settle(history, log)
+        assert conversations(log) == [["one", "two"]]
+        history.close()
+
+    @pytest.mark.parametrize(("meanwhile", "expected"), [([], [["a", "b"]]), (["x"], [["x", "b"], ["a"]])])
+    def test_it_goes_on_when_clearing_is_undone_unless_another_has_begun(self, log, meanwhile, expected):
+        book, history = MessageBook(), History(log.talk)
+        book.subscribe(history.take)
+        book.post(said("a"))
+        history.begin_anew()
+        for text in meanwhile:
+            book.post(said(text))
+        history.go_on()
+        book.post(said("b"))
+        settle(history, log)
+        assert conversations(log) == expected
+        history.close()
+
+    def test_a_message_that_changes_later_changes_in_its_own_conversation(self, log):
+        book, history = MessageBook(), History(log.talk)
+        book.subscribe(history.take)
+        first = book.post(said("done"))
+        history.begin_anew()
+        book.post(said("next"))
+        book.change(first.message_id, lambda message: replace(message, text="undone"))
+        settle(history, log)
+        assert conversations(log) == [["next"], ["undone"]]
+        history.close()
 
     def test_a_log_that_is_closed_does_not_end_the_conversation(self, log):
         book, history = MessageBook(), History(log.talk)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from scenescope.app.assistant.conversation_fakes import ScriptedModel, says
+from scenescope.app.assistant.off import Off
 from scenescope.app.assistant.rules import LABEL
 from scenescope.models import AssistantError
 from scenescope.models.language import (
@@ -118,13 +119,27 @@ class TestWhen:
         assert (author, model.requests) == (LABEL, [])
         assert text.endswith("Now nothing that the detector knows is in the picture.")
 
-    def test_one_that_is_unavailable_leaves_it_to_the_rules(self, scene):
+    @pytest.mark.parametrize("phase", [Phase.UNAVAILABLE, Phase.NEEDS_MODEL, Phase.DOWNLOADING])
+    def test_one_that_is_unavailable_leaves_it_to_the_rules(self, scene, phase):
         model = scene.use(ScriptedModel(says("unused")))
-        model.state = ModelState(Phase.UNAVAILABLE, "It is gone.", "Start it.")
+        model.state = ModelState(phase, "It is gone.", "Start it.")
         scene.play.actors = (*scene.play.actors, (9, "dog", (10, 10, 90, 90), 0, 999))
         scene.play.play(60)
         assert {author for author, _ in described(scene)} == {LABEL}
         assert model.requests == []
+
+    def test_off_only_when_asked_and_by_the_rules(self, scene):
+        scene.assistant.set_models(Off(), None)
+        scene.play.actors = (*scene.play.actors, (9, "dog", (10, 10, 90, 90), 0, 999))
+        scene.play.play(60)
+        scene.change()
+        scene.settle()
+        assert described(scene) == []
+        assert scene.assistant.state.phase is Phase.OFF
+        assert scene.answer(EXACT).checked
+        scene.assistant.describe()
+        scene.settle()
+        assert [author for author, _ in described(scene)] == [LABEL]
 
 
 class TestWhat:
@@ -154,6 +169,16 @@ class TestWhat:
         assert not message.checked
         for planted in ("9:59", "zebra"):
             assert any(planted in note for note in message.notes), message.notes
+
+    @pytest.mark.parametrize("words", ["A man with a zebra.", "A blue sky."])
+    def test_what_nothing_vouches_for_is_found_marked(self, scene, words):
+        scene.begin_session()
+        scene.use(ScriptedModel(says(words)))
+        scene.change()
+        scene.settle()
+        scene.log.flush()
+        (hit,) = scene.log.search(words.split()[-1])
+        assert hit.text == f"Not confirmed: {words}"
 
     def test_a_blind_one_is_asked_without_pictures_and_its_opening_words_are_no_claim(self, scene):
         model = scene.use(ScriptedModel(says(UNSEEN, "Two people and a car."), **FAR))

@@ -14,7 +14,8 @@ from scenescope.app.assistant.knowledge import Knowledge
 from scenescope.app.assistant.spans import Span
 from scenescope.models import EventKind
 from scenescope.models.language import Evidence
-from scenescope.pipelines.log.fakes import CAMERA, DOG, FILE, PERSON, WATCHED, Row, event, frame, rows_of
+from scenescope.pipelines.frame import Image
+from scenescope.pipelines.log.fakes import CAMERA, DOG, FILE, GREY, PERSON, WATCHED, Row, event, frame, rows_of
 from scenescope.pipelines.log.records import TrackRecord
 from scenescope.pipelines.log.store import EventLog
 from scenescope.pipelines.scene import SceneObserver
@@ -23,6 +24,7 @@ from scenescope.pipelines.sinks.event_log import LogSink
 from scenescope.pipelines.source import SourceInfo
 
 K = EventKind
+RED, BLUE = (np.full_like(GREY, bgr) for bgr in ((0, 0, 220), (220, 0, 0)))
 
 
 @pytest.fixture
@@ -35,8 +37,8 @@ def log(tmp_path) -> Iterator[EventLog]:
 class Watching:
     """A source that is watched into a log, frame by frame, ten a second."""
 
-    def __init__(self, log: EventLog, info: SourceInfo) -> None:
-        self.observer, self.sink = SceneObserver(), LogSink(log)
+    def __init__(self, log: EventLog, info: SourceInfo, pictures: bool = True) -> None:
+        self.observer, self.sink = SceneObserver(), LogSink(log, pictures=pictures)
         self.sinks = (self.observer, self.sink)
         self.captured_s = 100.0
         for sink in self.sinks:
@@ -46,10 +48,10 @@ class Watching:
             monotonic=lambda: self.captured_s,
         )  # fmt: skip
 
-    def see(self, indices: range, *rows: Row) -> None:
+    def see(self, indices: range, *rows: Row, image: Image = GREY) -> None:
         for index in indices:
             self.captured_s += 0.1
-            one = frame(index, rows_of(rows), captured_s=self.captured_s)
+            one = frame(index, rows_of(rows), captured_s=self.captured_s, image=image)
             for sink in self.sinks:
                 sink.write(sink.prepare(one))
 
@@ -167,6 +169,55 @@ class TestSightings:
         assert knowledge.last_seen(["car"], "blue").evidence.frame_index == 50
         assert knowledge.first_seen(["car"], "green") is None
         assert not knowledge.first_seen(["car"]).since_start
+
+    @pytest.mark.parametrize("info", [FILE, CAMERA])
+    def test_colours_are_kept_of_more_objects_than_the_scene_remembers_and_without_pictures(self, log, info):
+        watching = Watching(log, info, pictures=False)
+        places = [(x, y, x + 6, y + 6) for x in range(0, 112, 10) for y in range(0, 82, 8)]
+        watching.see(range(10), PERSON, image=RED)
+        watching.see(range(10, 40))
+        watching.see(range(40, 50), *((2 + n, "person", box) for n, box in enumerate(places)), image=BLUE)
+        watching.see(range(50, 80))
+        knowledge = watching.knowledge
+        knowledge.flush()
+        assert len(watching.observer.state.gone) < len(places)
+        assert knowledge.first_seen(["person"], "red").evidence.track_id == 1
+        assert knowledge.last_seen(["person"], "red").evidence.frame_index == 9
+        assert len(sightings.of_colour(knowledge, ["person"], "blue")) == len(places)
+        assert knowledge.without_colour(["person"], Span()) == 0
+        session_id = watching.sink.session_id
+        watching.close()
+        log.delete_session(session_id)
+        log.flush()
+        assert log.colours.tracks(session_id, "red") == ()
+
+    def test_after_a_jump_back_colours_go_to_the_numbers_of_the_log(self, log):
+        watching = Watching(log, FILE)
+        watching.see(range(100, 120), PERSON, image=RED)
+        watching.see(range(20), PERSON, image=BLUE)
+        assert seen(watching.knowledge, "person", Span()) == 2
+        assert watching.knowledge.first_seen(["person"], "red").evidence.frame_index == 100
+        assert watching.knowledge.first_seen(["person"], "blue").evidence.frame_index == 0
+        watching.close()
+
+    def test_pictures_of_older_logs_are_looked_at_however_many_and_what_is_left_is_counted(self, log):
+        red, blue = (cv2.imencode(".jpg", picture[:8, :8])[1].tobytes() for picture in (RED, BLUE))
+        session_id = log.begin(WATCHED)
+        log.add(
+            session_id,
+            [event(K.LINE_CROSS, 0.1 * n, "car", track_id=n, line="road") for n in range(610)],
+            [TrackRecord(n, "car", n / 10, n, n / 10, n, picture_jpeg=red if n < 100 else blue) for n in range(600)],
+        )
+        log.flush()
+        knowledge = Knowledge(SceneState, log, lambda: session_id)
+        assert len(sightings.of_colour(knowledge, ["car"], "red")) == 100
+        assert knowledge.without_colour(["car"], Span(), [K.LINE_CROSS]) == 10
+        assert knowledge.without_colour(["car"], Span(end_s=60.5), [K.LINE_CROSS]) == 5
+        assert log.colours.tracks(session_id, "blue") == tuple(range(100, 600))
+        # What the scene tells goes first.
+        log.colours.keep(session_id, {0: "green"})
+        log.flush()
+        assert len(sightings.of_colour(knowledge, ["car"], "red")) == 99
 
     def test_without_a_log_the_scene_remembers(self):
         observer = SceneObserver()

@@ -58,6 +58,19 @@ class TestPictures:
         assert pictures_for(rehearsal.parts, model, "test") == ()
         assert rehearsal.asked_for == []
 
+    @pytest.mark.parametrize(
+        ("where", "may_ask", "passes"), [(FAR, False, False), (FAR, True, True), ({"host": "localhost"}, False, True)]
+    )
+    def test_while_paused_a_blind_model_elsewhere_gets_only_what_the_user_asks(self, rehearsal, where, may_ask, passes):
+        model = ScriptedModel(**where)
+        model.looks = False
+        rehearsal.parts.outgoing.paused = True
+        if passes:
+            assert pictures_for(rehearsal.parts, model, "test", may_ask=may_ask) == ()
+        else:
+            with pytest.raises(AssistantError, match="paused"):
+                pictures_for(rehearsal.parts, model, "test", may_ask=may_ask)
+
 
 class TestConsent:
     @pytest.mark.parametrize("agrees", [True, False])
@@ -66,7 +79,7 @@ class TestConsent:
         rehearsal.agrees = agrees
         model = rehearsal.use(ScriptedModel(says("A street."), roles=(Role.LOOK,), **FAR))
         message = rehearsal.answer(FREE)
-        assert [needed.host for needed in rehearsal.asked_for] == ["vision.example"]
+        assert [(needed.host, len(needed.pictures)) for needed in rehearsal.asked_for] == [("vision.example", 1)]
         assert message.kind is (MessageKind.ANSWER if agrees else MessageKind.ERROR)
         assert bool(message.hint) != agrees
         assert (len(model.requests), sent(rehearsal)) == ((1, ["vision.example"]) if agrees else (0, []))
@@ -84,8 +97,9 @@ class TestConsent:
     def test_nobody_is_asked_for_what_the_user_did_not_wish(self, rehearsal):
         rehearsal.show_picture()
         rehearsal.agrees = True
-        with pytest.raises(ConsentNeeded):
+        with pytest.raises(ConsentNeeded) as caught:
             pictures_for(rehearsal.parts, ScriptedModel(**FAR), "test", may_ask=False)
+        assert caught.value.pictures == (), "nobody is to be shown it"
         assert (rehearsal.asked_for, sent(rehearsal)) == ([], [])
 
     def test_to_this_computer_without_a_question(self, rehearsal):

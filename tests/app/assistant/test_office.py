@@ -14,7 +14,7 @@ from PySide6.QtTest import QTest
 
 from scenescope.app.assistant.office_fakes import DOG, SPEC, Talk, click, write_film
 from scenescope.models import EventKind
-from scenescope.models.language import Message, MessageKind, ProposalState
+from scenescope.models.language import Evidence, Message, MessageKind, ProposalState
 from scenescope.models.language.socket_guard import only_loopback
 from scenescope.pipelines.events import SourcePhase
 from scenescope.pipelines.log.records import EventQuery
@@ -169,6 +169,40 @@ def test_the_conversation_is_found_again_and_exported(talk: Talk, tmp_path: Path
     dialog.close()
     talk.desktop.log.talk.export(tmp_path / "talk.md")
     assert "1 person crossed" in (tmp_path / "talk.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_what_was_said_earlier_leads_to_its_picture(talk: Talk, is_open: bool, monkeypatch: Any):
+    playback, events = talk.window.playback, talk.window.inspection.timeline.panel
+    if is_open:
+        playback.seek_frame(0)
+        talk.until(lambda: shown_number(talk) == 0)
+    else:
+        playback.stop()
+        talk.until(lambda: playback.phase is SourcePhase.STOPPED)
+    talk.press("Ctrl+Shift+H")
+    dialog = talk.dialog(HistoryDialog)
+    talk.until(lambda: any(view.chips for view in dialog.messages.views))
+    answer = next(view for view in dialog.messages.views if view.message.text.startswith("1 person crossed"))
+    answer.chips[0].click()
+    assert not dialog.isVisible()
+    if is_open:
+        talk.until(lambda: shown_number(talk) == 37)
+        return
+    sought: list[float] = []
+    monkeypatch.setattr(playback, "seek", sought.append)
+    talk.until(lambda: "walk.mp4, which is not open" in events.notice.message.text())
+    events.notice.button.click()
+    talk.until(lambda: sought == [answer.message.evidence[0].pts_s])
+    playback.stop()
+    talk.until(lambda: playback.phase is SourcePhase.STOPPED)
+
+
+@pytest.mark.parametrize(("session_id", "says"), [(None, "not known any more"), (999, "not in the event log any more")])
+def test_what_leads_nowhere_any_more_says_so(talk: Talk, session_id: int | None, says: str):
+    talk.desktop.office.commands._show_kept(Evidence(3, 0.1, session_id=session_id))
+    notices = (talk.window.notices.notice, talk.window.inspection.timeline.panel.notice)
+    talk.until(lambda: any(says in notice.message.text() for notice in notices))
 
 
 def test_nothing_beyond_this_computer_was_asked_for(talk: Talk, tried: list[str]):

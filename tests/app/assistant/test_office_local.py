@@ -27,6 +27,7 @@ from scenescope.pipelines.slots import DropPolicy
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.alone,
     pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL"),
 ]
 

@@ -15,7 +15,17 @@ from scenescope.app.assistant.office_fakes import Talk, Ticker, click
 from scenescope.models.language import MessageKind, Phase
 from scenescope.models.language.server.chat import ServerModel
 from scenescope.models.language.server.endpoint import Endpoint
-from scenescope.models.language.server.fakes import ENDLESS, STALL, FaultServer, Reply, chunk, refusal, sse, words
+from scenescope.models.language.server.fakes import (
+    ENDLESS,
+    STALL,
+    FaultServer,
+    Reply,
+    chunk,
+    models,
+    refusal,
+    sse,
+    words,
+)
 from scenescope.models.language.server.limits import Limits
 from scenescope.models.language.server.llama_fakes import LlamaServer, serve_llama
 from scenescope.models.language.server.memory import ProbeMemory
@@ -24,10 +34,11 @@ from scenescope.models.language.socket_guard import only_loopback
 from scenescope.pipelines import PipelineSpec
 from scenescope.pipelines.fakes import FakeSource
 from scenescope.widgets.assistant_choices import ServerRow, put_servers
+from scenescope.widgets.assistant_header import AssistantHeader
 from scenescope.widgets.assistant_server import ServerDialog
 from scenescope.widgets.assistant_settings import AssistantSettingsDialog
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 FREE = "why does the person hurry so much?"
 BY_RULES = "how many people are there?"
@@ -79,13 +90,14 @@ def talk(make_talk: Any, server: FaultServer) -> Iterator[Talk]:
         return ServerModel(endpoint, found, limits=IMPATIENT if endpoint.model == "hasty" else Limits())
 
     patch.setattr("scenescope.app.assistant.providers.ServerModel", made)
+    patch.setattr("scenescope.app.assistant.commands.ASK_ANEW_MS", 100)
     talk: Talk = make_talk(PipelineSpec().added("players"))
     with only_loopback():
         memory = ProbeMemory(talk.environment.data_dir / "servers.json")
         rows = [ServerRow(name, name, server.url, name) for name in ("hasty", "calm")]
         for row in rows:
             memory.keep(Endpoint(row.url, row.model), Capabilities((row.model,), tools=True))
-        put_servers(talk.window.settings, rows)
+        put_servers(talk.window.settings, [*rows, ServerRow("late", "late", server.url, "late")])
         talk.window.show_source(FakeSource(None, (400, 300), rate_hz=15, live=True), "camera")
         talk.until(lambda: talk.assistant.known_labels())
         # Only what is asked for is sent.
@@ -167,6 +179,50 @@ def test_nothing_is_left_of_a_stalled_server_when_rules_are_chosen(talk: Talk, s
     talk.until(lambda: not any(thread.name.startswith(names) for thread in threading.enumerate()))
 
 
+BACK = (models("late"), words("OK"), *[refusal(400, "not supported")] * 3)
+
+
+def test_a_server_that_was_down_when_it_was_chosen_is_noticed_once_it_is_up(
+    talk: Talk, server: FaultServer, ticker: Ticker
+):
+    server.script(refusal(500))
+    talk.choose("late")
+    talk.until(lambda: talk.assistant.state.phase is Phase.UNAVAILABLE)
+    assert "status 500" in talk.assistant.state.why
+    server.script(*BACK)
+    talk.until(lambda: talk.assistant.state.phase is Phase.READY)
+    server.script(words("Because it is late."))
+    assert talk.ask(FREE).text == "Because it is late."
+    talk.choose("Rules")
+
+
+@pytest.mark.parametrize("how", ["chosen again", "tested"])
+def test_a_server_is_asked_again_when_the_user_wishes_it(talk: Talk, server: FaultServer, ticker: Ticker, how: str):
+    ProbeMemory(talk.environment.data_dir / "servers.json").forget(Endpoint(server.url, "late"))
+    # What only the user can mend is not asked again without a wish.
+    server.script(refusal(401))
+    talk.choose("late")
+    talk.until(lambda: "key" in talk.assistant.state.why)
+    server.script(*BACK)
+    if how == "chosen again":
+        menu = talk.panel.findChildren(AssistantHeader)[0].menu
+        menu.aboutToShow.emit()
+        next(action for action in menu.actions() if action.text() == "late").trigger()
+        talk.until(lambda: talk.assistant.state.phase is Phase.READY)
+    else:
+        talk.press("Ctrl+Alt+A")
+        settings = talk.dialog(AssistantSettingsDialog)
+        settings.tabs.setCurrentIndex(1)
+        settings.servers.setCurrentRow(2)
+        click(settings.edit)
+        dialog = talk.dialog(ServerDialog)
+        click(dialog.test)
+        talk.until(lambda: talk.assistant.state.phase is Phase.READY)
+        dialog.reject()
+        settings.close()
+    talk.choose("Rules")
+
+
 def test_llama_cpp_is_added_in_the_settings_tested_asked_and_stopped(talk: Talk, ticker: Ticker, llama: LlamaServer):
     endpoint = llama.endpoint
     talk.press("Ctrl+Alt+A")
@@ -183,7 +239,7 @@ def test_llama_cpp_is_added_in_the_settings_tested_asked_and_stopped(talk: Talk,
     assert dialog.steps.count() >= 4
     assert not dialog.problem.isVisible()
     click(dialog.save)
-    talk.until(lambda: settings.servers.count() == 3)
+    talk.until(lambda: settings.servers.count() == 4)
     settings.close()
     talk.choose("llama")
     assert talk.assistant.label.startswith("smollm2 at ")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from scenescope.app.assistant.knowledge import Knowledge
-from scenescope.app.assistant.orders import Order, Unclear, parse_order
+from scenescope.app.assistant.orders import Order, OrderContext, Unclear, parse_order
 from scenescope.app.assistant.orders_fakes import film_context
 from scenescope.app.assistant.tools.host import NoHost
 from scenescope.app.assistant.tools.registry import toolbox
 from scenescope.models.language import Risk, phrase_parts
 from scenescope.pipelines.scene_state import SceneState
+from scenescope.pipelines.zones.model import ZoneSet
 
 pytestmark = pytest.mark.slow
 
@@ -353,9 +355,9 @@ turn the tracker off and the edges on
 """.strip().splitlines()
 
 
-def calls_of(text: str) -> tuple[Call, ...]:
+def calls_of(text: str, context: OrderContext = CONTEXT) -> tuple[Call, ...]:
     """What would be done; the name that a watch is given is checked elsewhere."""
-    order = parse_order(text, CONTEXT)
+    order = parse_order(text, context)
     if not isinstance(order, Order):
         return ()
     if order.undo:
@@ -410,3 +412,37 @@ def test_the_phrases_of_the_tools_are_understood(tool: str, phrase: str) -> None
         assert answer.calls[0][0] == tool
     else:
         assert isinstance(answer, Unclear)
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        ("tell me when a unicorn appears", (watch("appear", "unicorn"),)),
+        ("tell me when 3 unicorns are in A", (watch("count", "unicorn", zone="A", at_least=3),)),
+        ("warn me when a red unicorn enters zone A", (watch("zone_enter", "unicorn", colour="red", zone="A"),)),
+        ("tell me when a truck enters zone A", (watch("zone_enter", "truck", zone="A"),)),
+        # Nearly a word that is known, a place that is not there, and not about a watch.
+        ("tell me when a truk appears", ()),
+        ("tell me when a unicorn enters zone Q", ()),
+        ("go to when a unicorn appeared", ()),
+        ("track the unicorn", ()),
+    ],
+)
+def test_before_a_detector_runs_a_watch_may_name_what_none_is_known_to_know(text, calls) -> None:
+    assert calls_of(text, replace(CONTEXT, may_know_more=True)) == calls
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+@pytest.mark.parametrize(
+    "text", ["jump to when the door opens", "show me when the door opens", "find the moment when the door opens"]
+)
+def test_a_moment_that_no_stage_tells_is_said_to_be_one(text, drawn) -> None:
+    bare = replace(CONTEXT, zones=ZoneSet(), spec=CONTEXT.spec.removed("zones"))
+    answer = parse_order(text, CONTEXT if drawn else bare)
+    assert isinstance(answer, Unclear)
+    assert answer.says.startswith("Nothing that runs recognises when 'the door opens' happens")
+    assert answer.sought == "the door opens"
+    nearest = "Go to when something crosses door" if drawn else "Go to the next scene change"
+    drawing = "Tell me when something enters zone A" if drawn else "Add Zones and lines"
+    assert answer.suggestions[0] == nearest
+    assert drawing in answer.suggestions

@@ -307,11 +307,18 @@ def test_names_that_read_like_orders_do_nothing_by_themselves() -> None:
     assert order.calls == (("clear_zone", {"name": hostile[0]}),)
 
 
-@pytest.mark.parametrize("text", ["jump to 0:12", "go back 10 seconds", "go to the end", "rewind", "play from 0:10"])
+@pytest.mark.parametrize("text", ["go to frame 12", "go to the end", "rewind"])
 def test_a_live_source_is_not_moved(text: str) -> None:
     answer = parse_order(text, OrderContext(live=True))
     assert isinstance(answer, Unclear)
     assert "live" in answer.says
+
+
+@pytest.mark.parametrize("text", ["jump to 0:12", "go back 10 seconds", "go to when a dog appeared"])
+def test_of_a_live_source_a_moment_may_be_kept(text: str) -> None:
+    answer = parse_order(text, OrderContext(known_labels=("dog",), live=True))
+    assert isinstance(answer, Order)
+    assert [tool for tool, _ in answer.calls] == ["seek"]
 
 
 @pytest.mark.parametrize("context", [OrderContext(), CONTEXT], ids=["nothing there", "film"])

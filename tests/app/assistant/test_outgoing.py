@@ -57,7 +57,7 @@ def desk(tmp_path: Path) -> Desk:
 
 def test_nothing_leaves_without_consent_and_it_says_what_would(desk: Desk) -> None:
     with pytest.raises(ConsentNeeded) as caught:
-        desk.outgoing.prepare([picture(1), picture(2)], HOST, FAR)
+        desk.outgoing.prepare([picture(1), picture(2)], HOST, FAR, preview=True)
     assert caught.value.user_message == f"You have not agreed to send 2 pictures to {HOST}, so none was sent."
     assert caught.value.hint
     assert (caught.value.host, caught.value.reach) == (HOST, FAR)
@@ -70,6 +70,20 @@ def test_nothing_leaves_without_consent_and_it_says_what_would(desk: Desk) -> No
     desk.outgoing.consent(HOST, False)
     with pytest.raises(ConsentNeeded):
         desk.outgoing.prepare([picture(1)], HOST, FAR)
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_no_face_is_looked_for_in_what_may_not_leave_anyway(tmp_path: Path, paused) -> None:
+    looked: list[np.ndarray] = []
+    desk = Desk(tmp_path, faces=lambda image: looked.append(image) or nobody(image))
+    desk.outgoing.paused = paused
+    with pytest.raises(AssistantError) as caught:
+        desk.outgoing.prepare([picture(1), picture(2)], HOST, FAR, preview=paused)
+    assert looked == []
+    assert isinstance(caught.value, ConsentNeeded) is not paused
+    if not paused:
+        assert caught.value.user_message == f"You have not agreed to send 2 pictures to {HOST}, so none was sent."
+        assert caught.value.pictures == ()
 
 
 @pytest.mark.parametrize(
@@ -92,7 +106,6 @@ def test_nothing_leaves_without_consent_and_it_says_what_would(desk: Desk) -> No
 )
 def test_consent_is_for_a_host_however_it_is_written(desk: Desk, agreed, asked, same) -> None:
     desk.outgoing.consent(agreed, True)
-    assert desk.outgoing.may_send(asked) is same
     if same:
         assert desk.outgoing.prepare([picture()], asked, NEAR)
     else:
@@ -136,7 +149,8 @@ def test_consent_and_pause_outlive_the_program_and_are_shared_with_the_dialog(tm
 def test_settings_that_make_no_sense_are_no_consent(desk: Desk, kept) -> None:
     desk.settings.set(CONSENT, kept)
     assert desk.outgoing.hosts == ()
-    assert not desk.outgoing.may_send(HOST)
+    with pytest.raises(ConsentNeeded):
+        desk.outgoing.prepare([picture()], HOST, FAR)
 
 
 @pytest.mark.parametrize("kept", ["no", 0, 1, [], True])
@@ -153,24 +167,35 @@ def test_while_paused_nothing_leaves_whatever_was_agreed_to(desk: Desk) -> None:
     assert not isinstance(caught.value, ConsentNeeded)
     assert desk.noted == []
     assert desk.outgoing.prepare([picture()], "localhost", HERE), "it does not leave"
+    desk.outgoing.refuse_if_paused("", HERE)
+    with pytest.raises(AssistantError, match="paused"):
+        desk.outgoing.refuse_if_paused("my-pc", HERE)
     desk.outgoing.paused = False
+    desk.outgoing.refuse_if_paused(HOST, FAR)
     assert desk.outgoing.prepare([picture()], HOST, FAR)
 
 
 @pytest.mark.parametrize("late", ["pause", "withdraw"])
-def test_what_is_decided_while_faces_are_looked_for_counts(tmp_path: Path, late) -> None:
-    def decide(image: np.ndarray) -> np.ndarray:
-        if late == "pause":
-            desk.outgoing.paused = True
-        else:
-            desk.outgoing.consent(HOST, False)
+@pytest.mark.parametrize("meanwhile", ["faces are looked for", "it is noted"])
+def test_what_is_decided_meanwhile_counts(desk: Desk, late, meanwhile) -> None:
+    def decide(moment: str) -> None:
+        # On another thread, as the window's: it must not have to wait.
+        act = (lambda: setattr(outgoing, "paused", True)) if late == "pause" else lambda: outgoing.consent(HOST, False)
+        thread = threading.Thread(target=act if moment == meanwhile else lambda: None)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+
+    def look(image: np.ndarray) -> np.ndarray:
+        decide("faces are looked for")
         return nobody(image)
 
-    desk = Desk(tmp_path, faces=decide)
-    desk.outgoing.consent(HOST, True)
+    outgoing = Outgoing(desk.settings, lambda record: [desk.noted.append(record), decide("it is noted")], faces=look)
+    outgoing.consent(HOST, True)
     with pytest.raises(AssistantError):
-        desk.outgoing.prepare([picture()], HOST, FAR)
-    assert desk.noted == []
+        outgoing.prepare([picture()], HOST, FAR)
+    assert (dict(outgoing.sent), outgoing.last) == ({}, None)
+    assert len(desk.noted) == (meanwhile == "it is noted")
 
 
 # This computer -------------------------------------------------------------------------------------------------------
@@ -415,22 +440,6 @@ def test_the_network_that_is_not_there_keeps_pictures_here(tmp_path: Path, monke
     desk.outgoing.consent(HOST, True)
     with pytest.raises(AssistantError, match="Faces cannot be looked for"):
         desk.outgoing.prepare([picture()], HOST, FAR)
-
-
-# Words ---------------------------------------------------------------------------------------------------------------
-
-
-def test_words_may_go_where_the_user_has_entered_a_server(tmp_path: Path) -> None:
-    outgoing = Desk(tmp_path, servers=lambda: ["https://api.example/v1", "not a server at all \n"]).outgoing
-    outgoing.consent(HOST, True)
-    assert outgoing.text_allowed("api.example")
-    assert outgoing.text_allowed(HOST)
-    assert outgoing.text_allowed("127.0.0.1")
-    assert not outgoing.text_allowed("other.example")
-    assert not outgoing.text_allowed("")
-    assert not outgoing.may_send("api.example"), "words only"
-    outgoing.paused = True
-    assert outgoing.text_allowed("api.example"), "the pause is for pictures"
 
 
 def test_a_host_is_told_in_ascii() -> None:

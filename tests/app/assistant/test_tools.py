@@ -21,7 +21,7 @@ from scenescope.app.assistant.tools.fakes import FakeHost
 from scenescope.app.assistant.tools.host import NoHost, SourceView
 from scenescope.app.assistant.tools.registry import Toolbox, toolbox
 from scenescope.models import Detections, EventKind, LogEvent, ScenescopeError
-from scenescope.models.language import Risk, ToolResult
+from scenescope.models.language import Evidence, Risk, ToolResult
 from scenescope.pipelines import PipelineSpec
 from scenescope.pipelines.log.records import NewSession, SessionKind
 from scenescope.pipelines.log.store import EventLog
@@ -236,7 +236,7 @@ def test_a_proposed_jump_goes_where_it_said_whatever_has_happened_since(tools: T
     ("source", "args", "says"),
     [
         (SourceView(), {"t_s": 1}, "No source is open"),
-        (SourceView(active=True), {"t_s": 1}, "A camera cannot be moved in"),
+        (SourceView(active=True), {"frame": 1}, "A camera cannot be moved in"),
         (None, {"t_s": 61}, "The film ends at 1:00.0"),
         (None, {"event": {"labels": ["person"]}}, "Nothing such is in the log"),
         (None, {"event": {"colour": "red", "which": "next"}}, "By its colour"),
@@ -248,6 +248,20 @@ def test_where_nobody_can_go_is_said(run: Run, host: FakeHost, source: SourceVie
     with pytest.raises(ScenescopeError, match=says):
         run("seek", **args)
     assert not host.deeds
+
+
+@pytest.mark.parametrize(
+    ("args", "moment"),
+    [
+        ({"t_s": 3}, Evidence(-1, 3.0)),
+        ({"relative_s": -4}, Evidence(-1, 6.0)),
+        ({"event": {"labels": ["car"], "which": "last"}}, Evidence(601, 20.0, 3, 5)),
+    ],
+)
+def test_of_a_camera_what_is_kept_is_shown(run: Run, host: FakeHost, args: dict, moment: Evidence):
+    host.source = SourceView(active=True, pts_s=10.0, frame_index=300)
+    assert "is shown in a window of its own" in run("seek", **args).text
+    assert host.deeds == [f"show moment {moment}"]
 
 
 def test_the_view(run: Run, tools: Toolbox, host: FakeHost):
@@ -326,6 +340,13 @@ def test_a_watch_that_cannot_be_is_said(run: Run, host: FakeHost, call: str, arg
     with pytest.raises(ScenescopeError, match=says):
         run(call, **args)
     assert host.watches.rules == ()
+
+
+def test_what_keeps_a_watch_from_coming_true_is_said_as_it_is_made(run: Run, host: FakeHost):
+    host.spec = PipelineSpec()
+    made = run("add_watch", rule={"name": "unicorn", "trigger": "appear", "labels": ["unicorn"]})
+    assert "done. No stage finds objects: add 'Detect objects'." in made.text
+    assert [rule.name for rule in host.watches.rules] == ["unicorn"]
 
 
 def test_a_second_watch_of_a_name_is_refused(run: Run):

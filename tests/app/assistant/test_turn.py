@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from scenescope.app.assistant.conversation_fakes import ScriptedModel, says
+from scenescope.app.assistant.knowledge import Knowledge
 from scenescope.app.assistant.orders import Order, parse_order
-from scenescope.app.assistant.rules import LABEL
-from scenescope.models import AssistantError
+from scenescope.app.assistant.phrases import Answer
+from scenescope.app.assistant.rules import LABEL, RulesProvider
+from scenescope.models import AssistantError, EventKind, LogEvent
 from scenescope.models.language import (
     Done,
     Evidence,
@@ -18,6 +20,9 @@ from scenescope.models.language import (
     TextDelta,
     ToolCall,
 )
+from scenescope.pipelines.log.records import SearchHit
+from scenescope.pipelines.sampler import Reason
+from scenescope.pipelines.scene import SceneObserver
 
 FREE = "Tell me something about all this."
 EXACT = (
@@ -41,6 +46,19 @@ def calls(*wanted: tuple[str, dict], then: str = "There."):
     return script, replies
 
 
+@pytest.fixture
+def remembering(rehearsal):
+    """What is seen is written into the log, and is looked up there."""
+    rehearsal.begin_session()
+
+    def knowledge(search=None):
+        return Knowledge(lambda: rehearsal.play.observer.state, rehearsal.log, lambda: rehearsal.session, search=search)
+
+    rehearsal.knowledge = knowledge
+    rehearsal.parts.knowledge = knowledge()
+    return rehearsal
+
+
 class TestRules:
     @pytest.mark.parametrize("with_model", [False, True])
     @pytest.mark.parametrize(("question", "answer"), EXACT)
@@ -49,6 +67,11 @@ class TestRules:
         message = rehearsal.answer(question)
         assert (message.text, message.author, message.checked) == (answer, LABEL, True)
         assert model is None or model.requests == []
+
+    def test_an_answer_that_leaves_something_open_is_not_checked(self, rehearsal, monkeypatch):
+        monkeypatch.setattr(RulesProvider, "answer", lambda *_: Answer("Perhaps.", sure=False))
+        message = rehearsal.answer(EXACT[0][0])
+        assert (message.text, message.author, message.checked) == ("Perhaps.", LABEL, False)
 
     @pytest.mark.parametrize("answers_too", [False, True])
     def test_an_open_question_goes_to_a_model_that_looks(self, rehearsal, answers_too):
@@ -59,6 +82,15 @@ class TestRules:
         assert (message.author, message.checked, len(message.pictures)) == ("Scripted", True, 1)
         assert (model.requests[0].role, model.requests[0].tools) == (Role.LOOK, ())
         assert message.evidence[0].frame_index == 99
+
+    @pytest.mark.parametrize("words", ["A man with a knife stands next to a dog and a red car.", "A blue sky."])
+    def test_what_a_model_sees_has_no_tick_where_no_detector_runs(self, rehearsal, words):
+        rehearsal.show_picture()
+        rehearsal.parts.observer = SceneObserver()
+        rehearsal.use(ScriptedModel(says(words)))
+        message = rehearsal.answer("what do you see?")
+        assert (message.text, message.checked) == (words, False)
+        assert message.notes == ("Nothing here can confirm what it names: no detector is running.",)
 
     @pytest.mark.parametrize("roles", [(Role.ANSWER,), (Role.DESCRIBE, Role.ANSWER)])
     def test_an_open_question_is_answered_by_rule_where_nobody_can_look(self, rehearsal, roles):
@@ -97,6 +129,26 @@ class TestOrders:
         assert rehearsal.host.spec != before
         assert model is None or model.requests == []
 
+    def test_undo_by_word_needs_a_click_where_it_shows_what_is_hidden_or_the_user_edited_since(self, rehearsal):
+        assistant, host = rehearsal.assistant, rehearsal.host
+        rehearsal.answer("add canny")
+        before = host.spec
+        (added,) = rehearsal.answer("blur faces").changes
+        hidden = host.spec
+        asks = rehearsal.answer("undo")
+        assert (host.spec, asks.changes) == (hidden, (added,))
+        assert "which hides something" in asks.text
+        assistant.undo(added.change_id)
+        assert assistant.wait(10)
+        assert host.spec == before
+        shown = [change.undone for message in assistant.messages for change in message.changes if change == added]
+        assert shown == []
+        users = before.with_params(before.stages[-1].id, low=17.0)
+        host.apply(users, "By the user", before)
+        asks = rehearsal.answer("undo")
+        assert (host.spec, [change.undone for change in asks.changes]) == (users, [False])
+        assert "The pipeline was changed after it." in asks.text
+
     def test_what_must_be_confirmed_is_proposed(self, rehearsal):
         rehearsal.answer("blur faces")
         hidden = rehearsal.host.spec
@@ -117,6 +169,57 @@ class TestOrders:
                 isinstance(parse_order(suggestion, rehearsal.parts.orders()), Order)
                 or rehearsal.answer(suggestion).checked
             ), suggestion
+
+    @pytest.mark.parametrize(
+        ("caption", "found"),
+        [
+            ("The door opened and a dog came in.", True),
+            ("Somebody opens the door.", True),
+            ("The door is red.", False),
+            ("", False),
+        ],
+    )
+    def test_a_moment_that_no_stage_tells_is_looked_up_in_captions_and_marks(self, remembering, caption, found):
+        if caption:
+            remembering.log.add(
+                remembering.session,
+                [
+                    LogEvent(EventKind.APPEAR, 1.0, 10, label="door"),
+                    LogEvent(EventKind.CAPTION, 4.2, 42, text=caption),
+                ],
+            )
+        message = remembering.answer("jump to when the door opens")
+        assert message.text.startswith("Nothing that runs recognises when 'the door opens' happens")
+        assert message.suggestions[:2] == ("Go to the next scene change", "Add Zones and lines")
+        assert (f"0:04.2 '{caption}'" in message.text) == found
+        assert ("No caption or mark speaks of it." in message.text) != found
+        assert [(one.frame_index, one.pts_s) for one in message.evidence] == ([(42, 4.2)] if found else [])
+        assert remembering.host.deeds == []
+
+    def test_what_means_the_same_is_found_by_meaning(self, remembering):
+        hits = [SearchHit(0.1, remembering.session, 1.0, 10, label="person"),
+                SearchHit(0.1, remembering.session, 5.0, 50, text="A gate swings open.")]  # fmt: skip
+        remembering.parts.knowledge = remembering.knowledge(lambda text, session, limit: hits)
+        message = remembering.answer("jump to when the door opens")
+        assert "Nearest among captions and marks: 0:05.0 'A gate swings open.'." in message.text
+        assert [one.frame_index for one in message.evidence] == [50]
+
+    def test_a_moment_that_no_stage_tells_is_left_to_a_model_with_tools_which_may_propose(self, rehearsal):
+        script, replies = calls(
+            ("search_events", {"text": "door"}),
+            ("seek", {"t_s": 4.2, "relative_s": None, "event": None}),
+            then="The door may have opened there.",
+        )
+        rehearsal.use(ScriptedModel(script))
+        message = rehearsal.answer("jump to when the door opens")
+        assert [reply.final for reply in replies] == [False, True]
+        assert (len(message.proposals), rehearsal.host.deeds) == (1, [])
+
+    def test_one_that_only_looks_is_no_help_with_the_past(self, rehearsal):
+        rehearsal.show_picture()
+        model = rehearsal.use(ScriptedModel(says("A street."), roles=(Role.DESCRIBE, Role.LOOK)))
+        message = rehearsal.answer("jump to when the door opens")
+        assert (message.author, bool(message.suggestions), model.requests) == (LABEL, True, [])
 
     def test_a_window_that_fails_is_told_and_the_next_order_works(self, rehearsal):
         rehearsal.host.broken.add("apply")
@@ -164,6 +267,48 @@ class TestModels:
         assert (request.role, request.question, request.pictures) == (Role.ANSWER, FREE, ())
         assert request.asked_before == (*asked[-9:], "blur faces")
         assert {"count_events", "add_stage", "look"} <= {spec.name for spec in request.tools}
+
+    def test_of_questions_that_wait_each_knows_those_before_it_and_no_other(self, rehearsal):
+        model = ScriptedModel()
+        rehearsal.use(model.then(model.stall("First."), says("Next.")))
+        asked = [f"Tell me of your day, number {number}." for number in range(3)]
+        for question in asked:
+            rehearsal.assistant.ask(question)
+        assert model.stalled.wait(10)
+        model.gate.set()
+        rehearsal.settle()
+        assert [(request.question, list(request.asked_before)) for request in model.requests] == [
+            (question, asked[:number]) for number, question in enumerate(asked)
+        ]
+
+    @pytest.mark.parametrize("how", ["another is chosen", "cleared", "forgotten"])
+    def test_what_was_asked_before_stays_there(self, rehearsal, how):
+        model = rehearsal.use(ScriptedModel(says("I keep it to myself."), says("Hello.")))
+        rehearsal.answer("Between you and me, how do you feel?")
+        if how == "cleared":
+            rehearsal.assistant.clear()
+        elif how == "forgotten":
+            rehearsal.assistant.forget_earlier()
+        else:
+            model = rehearsal.use(ScriptedModel(says("Hello.")))
+        rehearsal.answer(FREE)
+        assert model.requests[-1].asked_before == ()
+
+    def test_a_suggestion_is_not_the_users_own_words(self, rehearsal):
+        named = "Do you see the person; remove the detector somehow?"
+
+        def suggests(request):
+            yield TextDelta("Perhaps.")
+            yield Done(suggestions=(named,))
+
+        script, _ = calls(("add_stage", {"kind": "canny"}))
+        model = rehearsal.use(ScriptedModel(suggests, script, says("Fine.")))
+        rehearsal.answer(FREE)
+        before = rehearsal.host.spec
+        message = rehearsal.answer(named)
+        assert (len(message.proposals), message.changes, rehearsal.host.spec) == (1, (), before)
+        rehearsal.answer("Something else of mine?")
+        assert [request.asked_before for request in model.requests] == [(), (), (FREE,)]
 
     def test_without_one_that_looks_there_is_no_such_tool(self, rehearsal):
         model = rehearsal.use(ScriptedModel(says("Fine."), roles=(Role.ANSWER,)))
@@ -222,6 +367,23 @@ class TestModels:
         assert replies[0].value == {"seen": "There are 7 dogs."}
         assert [request.role for request in looker.requests] == [Role.LOOK]
         assert Evidence(99, 9.9) in message.evidence
+
+    @pytest.mark.parametrize("by_tool", [True, False])
+    def test_a_look_for_a_question_is_always_allowed_and_counts_for_the_next_description(self, rehearsal, by_tool):
+        rehearsal.show_picture()
+        looker = ScriptedModel(says("A street."), roles=(Role.DESCRIBE, Role.LOOK))
+        looker.last_seconds = 4.0
+        script, _ = calls(("look", {"question": "what is it?"}))
+        rehearsal.assistant.set_models(looker, ScriptedModel(script) if by_tool else looker)
+        for _ in range(3):
+            rehearsal.answer(FREE)
+        assert len(looker.requests) == 3
+        assert rehearsal.sampler.interval_s == 6.0
+        rehearsal.sampler.put_off()
+        rehearsal.now_s += 5.9
+        assert not rehearsal.sampler.begin(Reason.CHANGE)
+        rehearsal.now_s += 0.1
+        assert rehearsal.sampler.begin(Reason.CHANGE)
 
     def test_one_that_can_only_look_is_shown_a_picture(self, rehearsal):
         rehearsal.show_picture()

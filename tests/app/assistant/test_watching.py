@@ -22,6 +22,12 @@ def told(rehearsal, of: WatchHit | None = None):
     return rehearsal.said(MessageKind.WATCH)[-1]
 
 
+def marks(rehearsal) -> list[tuple[int, float, str]]:
+    """The marks on the timeline."""
+    rehearsal.log.flush()
+    return [(mark.frame, mark.t_s, mark.text) for mark in rehearsal.log.search("Trucks")]
+
+
 @pytest.mark.parametrize("with_model", [False, True])
 def test_without_a_question_the_user_is_told_at_once(rehearsal, with_model):
     model = rehearsal.use(ScriptedModel(says("unused"))) if with_model else None
@@ -39,9 +45,58 @@ def test_a_mark_is_set_where_something_is_logged(rehearsal, has_session):
     if has_session:
         rehearsal.begin_session()
     assert told(rehearsal)
-    rehearsal.log.flush()
-    marks = [(mark.frame, mark.t_s, mark.text) for mark in rehearsal.log.search("Trucks")]
-    assert marks == ([(42, 4.2, "Trucks: A truck appeared.")] if has_session else [])
+    assert marks(rehearsal) == ([(42, 4.2, "Trucks: A truck appeared. Not confirmed.")] if has_session else [])
+
+
+def test_without_a_question_there_is_nothing_to_confirm(rehearsal):
+    rehearsal.begin_session()
+    assert told(rehearsal, hit(question=""))
+    assert marks(rehearsal) == [(42, 4.2, "Trucks: A truck appeared.")]
+
+
+def test_the_mark_says_what_came_of_the_question(rehearsal):
+    rehearsal.begin_session()
+    rehearsal.show_picture(42)
+    rehearsal.use(ScriptedModel(says("Yes."), says("No.")))
+    assert told(rehearsal)
+    rehearsal.now_s += 3
+    assert told(rehearsal, hit(index=43))
+    told_by = [text for _, _, text in sorted(marks(rehearsal))]
+    assert told_by == [
+        "Trucks: A truck appeared. Scripted confirms it.",
+        "Trucks: A truck appeared. Scripted does not confirm it.",
+    ]
+
+
+def test_what_does_not_fit_the_budget_stays_unconfirmed(rehearsal):
+    rehearsal.begin_session()
+    rehearsal.show_picture(42)
+    model = rehearsal.use(ScriptedModel(says("Yes.")))
+    whole = []
+    for _ in range(4):
+        whole.append(told(rehearsal))
+        rehearsal.now_s += 1.6
+    refused = ("Not confirmed: for watches, a model looks no more often than once in 3 s.",)
+    assert [message.notes for message in whole] == [(), refused, (), refused]
+    assert len(model.requests) == 2
+    assert [text.endswith("Not confirmed.") for _, _, text in marks(rehearsal)].count(True) == 2
+    assert not any(message.doing for message in rehearsal.assistant.messages)
+
+
+def test_what_waits_at_the_end_is_kept_as_unconfirmed(rehearsal):
+    rehearsal.begin_session()
+    rehearsal.show_picture(42)
+    model = ScriptedModel()
+    rehearsal.use(model.then(model.stall(), says("Yes.")))
+    rehearsal.assistant.ask("Tell me something about all this.")
+    assert model.stalled.wait(10)
+    rehearsal.assistant.watch_hit(hit())
+    rehearsal.assistant.close()
+    (message,) = rehearsal.said(MessageKind.WATCH)
+    assert (message.doing, message.notes) == ("", ("Not confirmed: the assistant was closed first.",))
+    assert marks(rehearsal) == [(42, 4.2, "Trucks: A truck appeared. Not confirmed.")]
+    (kept,) = rehearsal.log.talk.search("truck")
+    assert (kept.message.text, kept.message.notes) == (message.text, message.notes)
 
 
 def test_a_log_that_is_closed_does_not_hide_it(rehearsal):
@@ -141,7 +196,7 @@ def test_more_than_can_be_confirmed_are_told_at_once(rehearsal):
     model.gate.set()
     rehearsal.settle()
     notes = [message.notes for message in rehearsal.said(MessageKind.WATCH)]
-    assert notes == [()] * 5 + [("No model was free to confirm it.",)] * 2
+    assert [one == ("No model was free to confirm it.",) for one in notes] == [False] * 5 + [True] * 2
 
 
 def test_after_the_end_it_is_told_without_a_model(rehearsal):

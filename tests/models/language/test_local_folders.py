@@ -17,10 +17,12 @@ from scenescope.models.errors import ModelError, ModelIncompatible, ModelMissing
 from scenescope.models.language.local.folders import (
     OVERHEAD_BYTES,
     TASK,
+    ModelFolder,
     local_models,
     model_folder,
     offered_models,
     require_memory,
+    suited,
 )
 
 REPOSITORY = "HuggingFaceTB/SmolVLM-500M-Instruct"
@@ -232,3 +234,23 @@ def test_a_snapshot_is_offered_agreed_to_fetched_resumed_and_pinned(tmp_path: Pa
     # A model that was damaged since is not offered for use.
     (card.path / "config.json").write_text("{}", encoding="utf-8")
     assert local_models(downloader.catalogue) == []
+
+
+SMALL, LARGE = (
+    ModelFolder(Path(name), name, "", 0, count) for name, count in (("256M", 256 << 20), ("500M", 507 << 20))
+)
+
+
+@pytest.mark.parametrize(
+    ("folders", "free_gb", "cores", "title"),
+    [
+        ([LARGE, SMALL], 16.0, 8, "500M"),
+        ([SMALL, LARGE], 16.0, 4, "500M"),
+        ([LARGE, SMALL], 16.0, 2, "256M"),
+        ([LARGE, SMALL], 5.0, 8, "256M"),
+        ([LARGE, SMALL], 0.5, 1, "256M"),
+        ([LARGE], 0.5, 1, "500M"),
+    ],
+)
+def test_a_weak_machine_gets_the_small_model(folders: list[ModelFolder], free_gb: float, cores: int, title: str):
+    assert suited(folders, int(free_gb * 1e9), cores).title == title

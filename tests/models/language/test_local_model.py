@@ -210,6 +210,8 @@ def test_the_states_on_the_way(make, folder, by_hand):
     model.use_folder(None)
     assert model.state.phase is Phase.NEEDS_MODEL
     assert model.label == "A model on this computer"
+    wanted = LocalModel(missing="Tiny")
+    assert (wanted.label, wanted.state.why) == ("Tiny, on this computer", "Tiny is not downloaded.")
     (failed,) = ask(model)
     assert (failed.message, failed.cancelled) == ("No model is chosen.", False)
     assert "Models..." in failed.hint

@@ -8,29 +8,31 @@ import threading
 import pytest
 
 from scenescope.models.errors import AssistantError
-from scenescope.models.language import Reach
+from scenescope.models.language import Phase, Reach
+from scenescope.models.language.server.chat import ServerModel
 from scenescope.models.language.server.endpoint import Endpoint
-from scenescope.models.language.server.fakes import STALL, Reply, completion, models, refusal
+from scenescope.models.language.server.fakes import STALL, Reply, chunk, completion, models, refusal, sse, words
+from scenescope.models.language.server.limits import Limits
 from scenescope.models.language.server.memory import ProbeMemory
-from scenescope.models.language.server.probe import Capabilities, Probe, ProbeStep
+from scenescope.models.language.server.probe import PROBE_LIMITS, Capabilities, Probe, ProbeStep
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("loopback_only")]
 
-CALL = {
-    "id": "c1",
-    "type": "function",
-    "function": {"name": "report_colour", "arguments": '{"colour": "blue"}'},
-}
-CALLS = completion(None, tool_calls=[CALL])
-FORMED = completion('{"colour": "blue", "why": []}')
+
+def called(name="report_colour", *arguments, before=()):
+    """A streamed call of a tool, its arguments in pieces."""
+    first = {"index": 0, "id": "c1", "type": "function", "function": {"name": name, "arguments": ""}}
+    pieces = [chunk(tool_calls=[{"index": 0, "function": {"arguments": piece}}]) for piece in arguments]
+    return Reply([sse(*before, chunk(tool_calls=[first]), *pieces, chunk(finish="tool_calls"))])
+
+
+CALLS = called("report_colour", '{"colour": ', '"blue"}')
+FORMED = words('{"colour": "blue", "why": []}')
 NO_ADD_ON = Reply([b'{"error": "Vision add-on is not loaded"}'], kind="application/json")
 NO_AUTO = refusal(400, '"auto" tool choice requires --enable-auto-tool-choice')
 LIST = models("m", "n")
-OK = completion("OK")
-
-
-def called(**function):
-    return completion(None, tool_calls=[{**CALL, "function": {**CALL["function"], **function}}])
+OK = words("OK")
+SLOW = Reply([STALL])
 
 
 def probe(server, limits, *replies, model="m", key="k", told=None):
@@ -62,14 +64,14 @@ def test_a_server_that_can_do_everything(fault_server, quick):
         ((LIST, OK, NO_ADD_ON, CALLS, OK, FORMED), (False, True, True)),
         ((LIST, OK, OK, refusal(500, "tools param requires --jinja flag"), FORMED), (True, False, True)),
         ((LIST, OK, OK, OK, FORMED), (True, False, True)),
-        ((LIST, OK, OK, called(arguments="nonsense"), FORMED), (True, False, True)),
-        ((LIST, OK, OK, called(arguments="[]"), FORMED), (True, False, True)),
-        ((LIST, OK, OK, called(arguments='{"color": "blue"}'), FORMED), (True, False, True)),
-        ((LIST, OK, OK, called(name="other"), FORMED), (True, False, True)),
+        ((LIST, OK, OK, called("report_colour", "nonsense"), FORMED), (True, False, True)),
+        ((LIST, OK, OK, called("report_colour", "[]"), FORMED), (True, False, True)),
+        ((LIST, OK, OK, called("report_colour", '{"color": "blue"}'), FORMED), (True, False, True)),
+        ((LIST, OK, OK, called("other", '{"colour": "blue"}'), FORMED), (True, False, True)),
         ((LIST, OK, OK, CALLS, NO_AUTO, FORMED), (True, False, True)),
         ((LIST, OK, OK, CALLS, OK, OK), (True, True, False)),
-        ((LIST, OK, OK, CALLS, OK, completion('{"colour": "red"}')), (True, True, False)),
-        ((LIST, OK, OK, CALLS, OK, completion("[" * 5000)), (True, True, False)),
+        ((LIST, OK, OK, CALLS, OK, words('{"colour": "red"}')), (True, True, False)),
+        ((LIST, OK, OK, CALLS, OK, words("[" * 5000)), (True, True, False)),
         ((LIST, OK, OK, CALLS, OK, refusal(400, "response_format is not supported")), (True, True, False)),
         ((refusal(404), OK, OK, CALLS, OK, FORMED), (True, True, True)),
     ],
@@ -89,8 +91,9 @@ def test_what_it_refuses_it_cannot_do(replies, can, fault_server, quick):
         ((refusal(404), refusal(404)), "no chat at this address", "help"),
         ((Reply([b"<html>"], kind="text/html"),), "web page", "/v1"),
         ((Reply([b"hello"], kind="text/plain"),), "no answer", ""),
-        ((Reply([b'{"hello": 1}'], kind="application/json"), Reply([b"{}"], kind="application/json")), "no answer", ""),
+        ((Reply([b'{"hello": 1}'], kind="application/json"), completion()), "does not stream", "newer"),
         ((Reply([b"[]"], kind="application/json"),), "no answer", ""),
+        ((LIST, Reply()), "broke off", "log"),
         ((refusal(503, "Loading model"),), "still loading", "moment"),
         ((LIST, refusal(404, "model 'm' not found")), "does not have 'm'", "Load it"),
         ((models("a", "b"),), "no model 'm'", "a, b"),
@@ -106,6 +109,49 @@ def test_why_it_cannot_be_used(replies, problem, cure, fault_server, quick):
     assert cure in found.cure
     assert found.cure
     assert (found.vision, found.tools, found.json_schema) == (False, False, False)
+
+
+THINKS = tuple(chunk(reasoning_content="hm") for _ in range(3))
+
+
+def test_a_model_that_thinks_first_is_not_waited_for_to_the_end(fault_server, quick):
+    """Only that it begins matters, as for a real answer; thoughts before a call or a form do no harm."""
+    begins = Reply([sse(*THINKS, done=False), STALL])
+    calls = called("report_colour", '{"colour": "blue"}', before=THINKS)
+    formed = Reply([sse(chunk("<think>hm"), chunk('</think>{"colour": "green"}'), chunk(finish="stop"))])
+    found = probe(fault_server, quick, LIST, begins, begins, calls, begins, formed)
+    assert found == Capabilities(("m", "n"), True, True, True, reach=Reach.THIS_COMPUTER)
+    assert all(asked.content["stream"] for asked in fault_server.asked[1:])
+
+
+def test_a_probe_may_take_as_long_as_an_answer():
+    real = Limits()
+    assert (PROBE_LIMITS.first_token_s, PROBE_LIMITS.total_s) == (real.first_token_s, real.total_s)
+
+
+VISION, TOOLS = ProbeStep.VISION, ProbeStep.TOOLS
+
+
+@pytest.mark.parametrize(
+    ("replies", "can", "slow"),
+    [
+        ((LIST, OK, SLOW, CALLS, OK, FORMED), (True, True, True), (VISION,)),
+        ((LIST, OK, OK, SLOW, FORMED), (True, True, True), (TOOLS,)),
+        ((LIST, OK, SLOW, CALLS, SLOW, FORMED), (True, True, True), (VISION, TOOLS)),
+        ((LIST, OK, OK, CALLS, OK, SLOW), (True, True, False), ()),
+    ],
+)
+def test_what_is_slow_is_said_and_condemns_nothing_else(replies, can, slow, fault_server, quick, tmp_path):
+    steps = []
+    found = probe(fault_server, quick, *replies, told=steps.append)
+    assert (found.problem, found.slow) == ("", slow)
+    assert (found.vision, found.tools, found.json_schema) == can
+    assert any("did not begin to answer within 1 s" in step.text for step in steps)
+    memory = ProbeMemory(tmp_path / "servers.json")
+    memory.keep(Endpoint("http://host"), found)
+    assert memory.get(Endpoint("http://host")) == found
+    state = ServerModel(Endpoint("http://host"), found).state
+    assert (state.phase, all(step.value.lower() in state.why for step in slow)) == (Phase.READY, True)
 
 
 def test_another_path_is_suggested(fault_server, quick):
@@ -141,6 +187,13 @@ def test_cancel_ends_it(fault_server, quick):
     found = asked.run()
     assert "stopped" in found.problem
     assert found.cure
+    assert fault_server.left.wait(2.0)
+
+
+def test_it_ends_once_nobody_wants_it_any_more(fault_server):
+    """The dialog of a server only sets a flag, and no step may be going to report anything for a minute."""
+    fault_server.script(LIST, SLOW)
+    assert "stopped" in Probe(Endpoint(fault_server.url, "m"), unwanted=fault_server.stalled.is_set).run().problem
     assert fault_server.left.wait(2.0)
 
 

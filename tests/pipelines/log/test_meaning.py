@@ -8,7 +8,7 @@ import pytest
 from scenescope.models import EventKind
 from scenescope.models.language.sentences import SentenceEmbedder
 from scenescope.pipelines.log.fakes import WATCHED, event
-from scenescope.pipelines.log.meaning import search_by_meaning, sentence_of
+from scenescope.pipelines.log.meaning import MOST_AT_A_TIME, search_by_meaning, sentence_of
 from scenescope.pipelines.log.store import EventLog
 
 APPEAR, CAPTION, TEXT, MARK = EventKind.APPEAR, EventKind.CAPTION, EventKind.TEXT, EventKind.MARK
@@ -114,6 +114,16 @@ def test_every_thing_said_gets_one_vector_and_what_is_new_is_found_too(log):
     log.flush()
     assert len(log.meanings.missing("letters")) == 1
     assert search(log, "zebra crossing")[0].t_s == 51.0
+
+
+def test_what_gets_its_vector_late_is_found_too(log, monkeypatch):
+    session = log.begin(WATCHED)
+    log.add(session, [event(CAPTION, 0.0, text="zebra crossing")])
+    log.add(session, [event(CAPTION, 1.0 + number, text=f"nobody {number}") for number in range(MOST_AT_A_TIME)])
+    log.flush()
+    monkeypatch.setattr(log, "search", lambda *_: [])
+    assert "zebra crossing" not in [hit.text for hit in search(log, "zebra crossing", session_id=session)]
+    assert search(log, "zebra crossing", session_id=session)[0].text == "zebra crossing"
 
 
 def test_vectors_of_another_network_and_deleted_sessions_are_not_found(log):
