@@ -19,7 +19,7 @@ from typing import Any
 
 from scenescope.app.assistant import Assistant, Parts
 from scenescope.app.assistant.knowledge import Knowledge, Search
-from scenescope.app.assistant.looking import host_of
+from scenescope.app.assistant.looking import address_of
 from scenescope.app.assistant.orders import OrderContext, kinds_of, parse_order
 from scenescope.app.assistant.outgoing import CONSENT, PAUSED, Outgoing
 from scenescope.app.assistant.providers import Providers
@@ -230,8 +230,8 @@ def _outgoing(request: AskRequest, environment: Environment, model: LanguageMode
             log.talk.add_egress(record)
 
     outgoing = Outgoing(MemorySettings({key: settings.get(key) for key in (CONSENT, PAUSED)}), note)
-    if request.send_pictures and model is not None and (host := host_of(model)):
-        outgoing.consent(host, True)
+    if request.send_pictures and model is not None and (address := address_of(model)):
+        outgoing.agree(address, model.reach)
     return outgoing
 
 

@@ -18,14 +18,16 @@ __all__ = [
     "OFF",
     "RULES",
     "SERVERS",
+    "Agreement",
     "EndpointFields",
     "Keys",
     "LocalRow",
     "Probe",
     "ReachOf",
     "ServerRow",
-    "consented_hosts",
+    "agreements_of",
     "min_interval_s",
+    "put_agreements",
     "put_servers",
     "servers_of",
 ]
@@ -42,6 +44,7 @@ DEFAULT_INTERVAL_S = 3.0
 # The sampler looks no oftener than the first of these.
 INTERVALS_S = (3.0, 3600.0)
 MOST_SERVERS = 50
+REACHES = tuple(Reach)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,26 @@ class ServerRow:
     def key(self) -> str:
         """How it is called in the settings of who describes and who answers."""
         return f"server:{self.id}"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The user's consent to send pictures to a host, as it was when the user agreed."""
+
+    host: str
+    scheme: str
+    reach: Reach
+
+    def covers(self, host: str, scheme: str, reach: Reach) -> bool:
+        """Whether that is the same host, no farther away, and not without the protection that there was."""
+        same = host == self.host and scheme in (self.scheme, "https")
+        return same and REACHES.index(reach) <= REACHES.index(self.reach)
+
+    @property
+    def words(self) -> str:
+        """For a list."""
+        where = self.reach.value.partition(":")[0].lower()
+        return "  ·  ".join((self.host, where, "encrypted" if self.scheme == "https" else "not encrypted"))
 
 
 @dataclass(frozen=True)
@@ -137,10 +160,25 @@ def put_servers(settings: Settings, servers: Iterable[ServerRow]) -> None:
     settings.set(SERVERS, [asdict(server) for server in servers])
 
 
-def consented_hosts(settings: Settings) -> list[str]:
-    """The hosts that pictures may be sent to, sorted."""
+def agreements_of(settings: Settings) -> list[Agreement]:
+    """Where pictures may be sent, in the order in which the user agreed.
+
+    What does not say how far the host was, and how it was reached, as a mere name, is no consent.
+    """
     kept: Any = settings.get(CONSENT, [])
-    return sorted({host for host in kept if isinstance(host, str)}) if isinstance(kept, list) else []
+    found: list[Agreement] = []
+    for one in kept if isinstance(kept, list) else []:
+        if isinstance(one, dict) and all(isinstance(one.get(name), str) for name in ("host", "scheme", "reach")):
+            host, scheme, reach = one["host"], one["scheme"], one["reach"]
+            if host and scheme in ("http", "https") and reach in Reach.__members__:
+                found.append(Agreement(host, scheme, Reach[reach]))
+    return found
+
+
+def put_agreements(settings: Settings, agreements: Iterable[Agreement]) -> None:
+    """Keep these."""
+    rows = [{"host": one.host, "scheme": one.scheme, "reach": one.reach.name} for one in agreements]
+    settings.set(CONSENT, rows)
 
 
 def min_interval_s(settings: Settings) -> float:

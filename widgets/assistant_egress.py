@@ -41,8 +41,9 @@ MOST_SHOWN = 1000
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 SENT = (
     "Pictures of what is shown, at most 512 pixels wide or high, with faces blurred and without the data that cameras "
-    "put into files; and your words about them."
+    "put into files; what was read and seen in pictures, as words; and your words about them."
 )
+NOT_ENCRYPTED = "It is not encrypted: whoever is on the way can read it"
 
 
 class SentRow(Protocol):
@@ -96,15 +97,27 @@ class ConsentDialog(QDialog):
         host: that pictures would go to.
         reach: how far away it is.
         picture: what would be sent, as it would be sent: blurred and made small.
+        readable: it is not encrypted, so that whoever is on the way can read it.
+        change: what is no longer as it was when the user agreed to this host before.
     """
 
-    def __init__(self, host: str, reach: Reach, picture: Picture | None = None, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        reach: Reach,
+        picture: Picture | None = None,
+        parent: QWidget | None = None,
+        *,
+        readable: bool = False,
+        change: str = "",
+    ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Send pictures?")
         self.setMinimumWidth(420)
         self.host = host
-        mark, where = QLabel(), plain_label(reach.value)
+        how_far = f"{reach.value}. {NOT_ENCRYPTED}" if readable else reach.value
+        mark, where = QLabel(), plain_label(how_far)
         name, ink = reach_sign(reach, colours_of(self))
         mark.setPixmap(sign(name, ink, self, 18))
         place = QHBoxLayout()
@@ -114,11 +127,13 @@ class ConsentDialog(QDialog):
         form.setVerticalSpacing(8)
         form.addRow("Host", plain_label(host))
         form.addRow("Where", place)
+        if change:
+            form.addRow("Changed", plain_label(change))
         form.addRow("Sent", plain_label(SENT))
         form.addRow(
             "", plain_label("You can take this back in the assistant's settings, and pause sending at any time.")
         )
-        self.setAccessibleDescription(f"Host: {host}. {reach.value}. Sent: {SENT}")
+        self.setAccessibleDescription(" ".join(filter(None, (f"Host: {host}. {how_far}.", change, f"Sent: {SENT}"))))
         self.yes, self.no = QPushButton("&Send to this host"), QPushButton("&Do not send")
         buttons = QHBoxLayout()
         buttons.addStretch(1)

@@ -32,13 +32,15 @@ from scenescope.widgets.assistant_choices import (
     OFF,
     RULES,
     SERVERS,
+    Agreement,
     Keys,
     LocalRow,
     Probe,
     ReachOf,
     ServerRow,
-    consented_hosts,
+    agreements_of,
     min_interval_s,
+    put_agreements,
     put_servers,
     servers_of,
 )
@@ -213,7 +215,10 @@ class AssistantSettingsDialog(QDialog):
             self.servers.addItem(item)
         self.servers.setCurrentRow(min(max(chosen, 0), len(servers) - 1))
         self.hosts.clear()
-        self.hosts.addItems(consented_hosts(self._settings))
+        for agreement in agreements_of(self._settings):
+            item = QListWidgetItem(agreement.words)
+            item.setData(Qt.ItemDataRole.UserRole, agreement)
+            self.hosts.addItem(item)
         self._enable()
 
     @Slot()
@@ -309,7 +314,9 @@ class AssistantSettingsDialog(QDialog):
     def _revoke(self) -> None:
         item = self.hosts.currentItem()
         if item is not None:
-            self._set(CONSENT, [host for host in consented_hosts(self._settings) if host != item.text()])
+            withdrawn: Agreement = item.data(Qt.ItemDataRole.UserRole)
+            put_agreements(self._settings, [one for one in agreements_of(self._settings) if one != withdrawn])
+            self.changed.emit(CONSENT)
             self.refresh()
 
     @override

@@ -30,6 +30,7 @@ from scenescope.pipelines.watches import WatchBook, WatchRule
 from scenescope.pipelines.watches.check import labels_of, problems
 from scenescope.widgets.assistant_choices import (
     ANSWER_WITH,
+    CONSENT,
     DESCRIBE_WITH,
     HISTORY,
     MIN_INTERVAL_S,
@@ -286,6 +287,8 @@ class AssistantCommands(QObject):
             self._made = ("", "")
         if key in (SERVERS, ANSWER_WITH, DESCRIBE_WITH):
             self.apply_choice()
+        elif key == CONSENT:
+            self._outgoing.recall()
         elif key == HISTORY:
             self._assistant.keep_history(bool(self._window.settings.get(HISTORY, True)))
         elif key == MIN_INTERVAL_S:
@@ -376,7 +379,10 @@ class AssistantCommands(QObject):
     def _ask_consent(self, wish: tuple[ConsentNeeded, Callable[[bool], None]]) -> None:
         needed, decide = wish
         picture = needed.pictures[-1] if needed.pictures else None
-        dialog = ConsentDialog(needed.host, needed.reach, picture, self._window)
+        readable = Endpoint(needed.address).open_to_readers
+        dialog = ConsentDialog(
+            needed.host, needed.reach, picture, self._window, readable=readable, change=needed.change
+        )
         dialog.accepted.connect(lambda: decide(True))
         dialog.rejected.connect(lambda: decide(False))
         dialog.open()

@@ -67,7 +67,7 @@ class ScriptedModel:
         self.reach = reach
         self.state = ModelState()
         self.looks = True
-        self.endpoint = SimpleNamespace(host=host)
+        self.endpoint = SimpleNamespace(base_url=f"http://{host}/v1") if host else None
         self.gate = threading.Event()
         self.stalled = threading.Event()
         self.closed = False

@@ -10,7 +10,7 @@ from dataclasses import replace
 from scenescope.app.assistant.checks import Facts as Known
 from scenescope.app.assistant.checks import check, empty_scene_said
 from scenescope.app.assistant.jobs import Jobs
-from scenescope.app.assistant.looking import evidence_of_pictures, pictures_for, timed
+from scenescope.app.assistant.looking import cleared, evidence_of_pictures, pictures_for, timed
 from scenescope.app.assistant.message_book import NOT_WHOLE, UNCHECKED, MessageBook
 from scenescope.app.assistant.parts import Parts
 from scenescope.app.assistant.rules import RulesProvider
@@ -195,7 +195,8 @@ class Describing:
         text = ""
         try:
             pictures = pictures_for(self._parts, model, "description", LOOK_BACK_S, may_ask=shown is not None)
-            request = Request(Role.DESCRIBE, scene, scene_before=self._described, pictures=pictures)
+            leave = cleared(self._parts, model, pictures, "description")
+            request = Request(Role.DESCRIBE, scene, scene_before=self._described, pictures=pictures, clearance=leave)
             events = timed(self._parts, model, model.respond(request))
             if stops != self._stops:
                 # Too early for the model to know.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -45,11 +45,24 @@ class TurnGate:
         ledger: where proposals and changes are kept for the user.
         clean_words: the request is nothing but the user's own words. Otherwise every change is proposed.
         most_calls: how many calls a model has in a turn.
+        tell: called with the words that were read or seen in pictures, and the tool that gives them, before a model
+            is told them; raises where it may not be.
+
+    Attributes:
+        withheld: why a model was not told such words; None when it was told all.
     """
 
     def __init__(
-        self, toolbox: Toolbox, ledger: Ledger, *, clean_words: bool = True, most_calls: int = MOST_CALLS
+        self,
+        toolbox: Toolbox,
+        ledger: Ledger,
+        *,
+        clean_words: bool = True,
+        most_calls: int = MOST_CALLS,
+        tell: Callable[[str, str], None] = lambda words, name: None,
     ) -> None:
+        self.withheld: AssistantError | None = None
+        self._tell = tell
         self._toolbox = toolbox
         self._ledger = ledger
         self._most_calls = most_calls
@@ -129,7 +142,23 @@ class TurnGate:
         if isinstance(made, Proposal):
             self._over = "A change was proposed; the user decides now."
             return ToolReply({"proposed": True, "note": "Not done yet: the user must agree. Say so and stop."}, True)
-        return ToolReply(made.value, text=made.text)
+        return ToolReply(self._told(name, made), text=made.text)
+
+    def _told(self, name: str, made: ToolResult) -> Any:
+        """What a model is told of a result; without the words from pictures where they may not leave.
+
+        Raises:
+            AssistantError: nothing is left then.
+        """
+        try:
+            if made.seen:
+                self._tell(made.seen, name)
+        except AssistantError as why:
+            self.withheld = why
+            if made.without is None:
+                raise
+            return made.without
+        return made.value
 
     def _refusal(self, name: str, args: Any, why: str, final: bool = False) -> ToolReply:
         tool = self._toolbox.get(name) if isinstance(name, str) else None

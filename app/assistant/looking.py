@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from scenescope.app.assistant.outgoing import ConsentNeeded
 from scenescope.app.assistant.parts import Parts
 from scenescope.models import AssistantError
 from scenescope.models.language import (
+    Clearance,
     Done,
     Evidence,
     Failed,
@@ -23,15 +24,24 @@ from scenescope.models.language import (
 from scenescope.pipelines.look_ring import LookRing
 from scenescope.pipelines.sampler import Reason
 
-__all__ = ["evidence_of_pictures", "host_of", "look_result", "pictures_for", "said_by_looking", "timed"]
+__all__ = [
+    "address_of",
+    "cleared",
+    "evidence_of_pictures",
+    "look_result",
+    "pictures_for",
+    "said_by_looking",
+    "telling",
+    "timed",
+]
 
 MOST_PICTURES = 4
 
 
-def host_of(model: LanguageModel) -> str:
-    """The host that a model runs on; "" for this program's own."""
+def address_of(model: LanguageModel) -> str:
+    """The address of the server that a model runs on; "" for this program's own."""
     endpoint = getattr(model, "endpoint", None)
-    return endpoint.host if endpoint is not None else ""
+    return endpoint.base_url if endpoint is not None else ""
 
 
 def evidence_of_pictures(pictures: tuple[Picture, ...]) -> tuple[Evidence, ...]:
@@ -63,7 +73,7 @@ def pictures_for(
     """
     if not getattr(model, "looks", True):
         if parts.outgoing is not None and not may_ask:
-            parts.outgoing.refuse_if_paused(host_of(model), model.reach)
+            parts.outgoing.refuse_if_paused(address_of(model), model.reach)
         return ()
     pictures = _found(parts.ring, seconds_back, at_s) if parts.ring is not None else ()
     if not pictures:
@@ -74,13 +84,56 @@ def pictures_for(
         return pictures
     asks = parts.ask_consent if may_ask else None
     try:
-        return parts.outgoing.prepare(pictures, host_of(model), model.reach, purpose, preview=asks is not None)
+        return parts.outgoing.prepare(pictures, address_of(model), model.reach, purpose, preview=asks is not None)
     except ConsentNeeded as needed:
         if asks is None or not asks(needed):
             raise
-        parts.outgoing.consent(needed.host, True)
+        parts.outgoing.agree(needed.address, needed.reach)
     # While the user decided, a stage may have been switched on that hides something: the pictures are taken anew.
     return pictures_for(parts, model, purpose, seconds_back, at_s=at_s, may_ask=False)
+
+
+def cleared(parts: Parts, model: LanguageModel, pictures: tuple[Picture, ...], purpose: str) -> Clearance | None:
+    """Lets these pictures, which :func:`pictures_for` gave, go to the model; None where nothing may leave."""
+    if parts.outgoing is None or not pictures:
+        return None
+    return parts.outgoing.passage(pictures, address_of(model), model.reach, purpose)
+
+
+def telling(parts: Parts, model: LanguageModel) -> Callable[[str, str], None]:
+    """Lets words that were read or seen in pictures be told to a model, for one question of the user's.
+
+    It is called with the words and what they are for. It raises an AssistantError where they may not leave; the user,
+    who may agree, is asked once.
+    """
+    refused: list[AssistantError] = []
+
+    def tell(words: str, purpose: str) -> None:
+        if refused:
+            raise refused[0]
+        try:
+            _tell(parts, model, words, purpose)
+        except AssistantError as why:
+            refused.append(why)
+            raise
+
+    return tell
+
+
+def _tell(parts: Parts, model: LanguageModel, words: str, purpose: str) -> None:
+    outgoing = parts.outgoing
+    if outgoing is None:
+        if model.reach is not Reach.THIS_COMPUTER:
+            raise AssistantError("What was seen may not leave this computer here.")
+        return
+    try:
+        outgoing.tell(words, address_of(model), model.reach, purpose)
+        return
+    except ConsentNeeded as needed:
+        if parts.ask_consent is None or not parts.ask_consent(needed):
+            raise
+        outgoing.agree(needed.address, needed.reach)
+    outgoing.tell(words, address_of(model), model.reach, purpose)
 
 
 def _found(ring: LookRing, seconds_back: float, at_s: float | None) -> tuple[Picture, ...]:
@@ -101,14 +154,17 @@ def timed(parts: Parts, model: LanguageModel, events: Iterator[StreamEvent]) -> 
         yield event
 
 
-def said_by_looking(parts: Parts, model: LanguageModel, question: str, pictures: tuple[Picture, ...]) -> str:
+def said_by_looking(
+    parts: Parts, model: LanguageModel, question: str, pictures: tuple[Picture, ...], purpose: str = "look"
+) -> str:
     """The answer to a question by looking, once it is whole.
 
     Raises:
         AssistantError: the model failed, broke off or said nothing.
     """
     text: list[str] = []
-    request = Request(Role.LOOK, parts.observer.state, question, pictures=pictures)
+    clearance = cleared(parts, model, pictures, purpose)
+    request = Request(Role.LOOK, parts.observer.state, question, pictures=pictures, clearance=clearance)
     for event in timed(parts, model, model.respond(request)):
         match event:
             case TextDelta(delta):
@@ -134,4 +190,4 @@ def look_result(parts: Parts, model: LanguageModel | None, question: str, second
     if parts.sampler is not None:
         parts.sampler.begin(Reason.QUESTION)
     said = said_by_looking(parts, model, question, pictures)
-    return ToolResult({"seen": said}, said, evidence_of_pictures(pictures), proves=False)
+    return ToolResult({"seen": said}, said, evidence_of_pictures(pictures), proves=False, seen=said)

@@ -1,39 +1,40 @@
 """Outgoing: the only way by which pictures leave, and what is decided before they do.
 
-A picture goes to another computer only if the user has agreed to that host, and while sending is not paused. Faces are
-blurred and the picture is coded anew, without anything that came with its file; what is sent is noted first. Whatever
-cannot be made sure keeps the picture here.
+A picture goes to another computer only if the user has agreed to that host, and while sending is not paused; that is
+made sure again every time that it is sent, by how far the host is then. Faces are blurred and the picture is coded
+anew, without anything that came with its file; what is sent is noted first. Whatever cannot be made sure keeps the
+picture here.
 
-Words need no consent: what the detector reports and what the user asks go to the server that the user has chosen. The
-pause holds back pictures, and what would be sent without having been asked for, also if it is words alone.
+What was read or seen in pictures goes as words where pictures may go. Other words need no consent: what the detector
+reports and what the user asks go to the server that the user has chosen. The pause holds back pictures, what was seen
+in them, and what would be sent without having been asked for, also if it is words alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from scenescope.app.assistant.consent import CONSENT, PAUSED, Consent, ConsentNeeded, endpoint_of, is_here
 from scenescope.models import AssistantError, ScenescopeError
 from scenescope.models.language import Picture, Reach
-from scenescope.models.language.server.endpoint import Endpoint
+from scenescope.models.language.server.endpoint import Endpoint, wider
 from scenescope.pipelines.log.talk import EgressRecord
 from scenescope.pipelines.look_ring import LONGEST_PX, jpeg_of
+from scenescope.widgets.settings import Settings
 
-__all__ = ["CONSENT", "PAUSED", "ConsentNeeded", "FaceFinder", "Faces", "Outgoing", "Sent", "host_of"]
-
-CONSENT = "assistant.consent"
-PAUSED = "assistant.sending_paused"
+__all__ = ["CONSENT", "PAUSED", "ConsentNeeded", "FaceFinder", "Faces", "Outgoing", "Passage", "Sent"]
 
 # Rather too many faces than too few: those of the sample photos have 0.7 or more, and much that is none has 0.2.
 CONFIDENCE = 0.4
@@ -49,38 +50,6 @@ Faces = Callable[[Image], NDArray[Any]]
 """Boxes (N, 4) of the faces in a picture, as left, top, right, bottom in pixels. Raises when it cannot look."""
 
 
-class Store(Protocol):
-    """Where consent is kept: the settings."""
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key."""
-        ...
-
-    def set(self, key: str, value: Any) -> None:
-        """Keep a value."""
-        ...
-
-
-class ConsentNeeded(AssistantError):
-    """The user has not agreed to send pictures to a host. Nothing was sent.
-
-    Attributes:
-        host: where they would go, in ASCII.
-        reach: how far that is.
-        pictures: what would be sent, as it would be sent; empty where nobody is to be shown it.
-    """
-
-    def __init__(self, host: str, reach: Reach, count: int, pictures: tuple[Picture, ...] = ()) -> None:
-        what = "a picture" if count == 1 else f"{count} pictures"
-        super().__init__(
-            f"You have not agreed to send {what} to {host}, so none was sent.",
-            hint="Agree when you are asked, without a window by --send-pictures; or choose a model on this computer.",
-        )
-        self.host = host
-        self.reach = reach
-        self.pictures = pictures
-
-
 @dataclass(frozen=True)
 class Sent:
     """The last picture that was sent, as it was sent: to whom and when, Unix time."""
@@ -88,22 +57,6 @@ class Sent:
     host: str
     picture: Picture
     wall_s: float
-
-
-def host_of(text: str) -> str:
-    """The host of an address, one form for all ways to write it: ASCII, lower case, without port, path and brackets.
-
-    Raises:
-        AssistantError: there is no host in it.
-    """
-    url = text.strip()
-    if "://" not in url:
-        bare = url.strip("[]")
-        try:
-            url = f"http://[{ipaddress.IPv6Address(bare)}]"
-        except ValueError:
-            url = f"http://{url}"
-    return Endpoint(url).host
 
 
 class FaceFinder:
@@ -143,7 +96,7 @@ class Outgoing:
     """Decides what may be sent where, makes it fit to be sent, and keeps count. Safe to use from any thread.
 
     Args:
-        store: where the hosts that the user has agreed to are kept, and whether sending is paused.
+        store: where it is kept what the user has agreed to, and whether sending is paused.
         record: told of everything that leaves this computer, before it does; where it fails, nothing is sent.
         faces: finds the faces that are blurred.
         wall_clock: Unix time.
@@ -151,17 +104,18 @@ class Outgoing:
 
     def __init__(
         self,
-        store: Store,
+        store: Settings,
         record: Callable[[EgressRecord], None],
         *,
         faces: Faces | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        self._consent = Consent(store)
         self._record = record
         self._faces = faces or FaceFinder()
         self._wall_clock = wall_clock
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._passages: weakref.WeakSet[Passage] = weakref.WeakSet()
         self._sent: Counter[str] = Counter()
         self._last: Sent | None = None
 
@@ -170,49 +124,52 @@ class Outgoing:
     @property
     def paused(self) -> bool:
         """True while no picture leaves this computer, whatever was agreed to, nor words that nobody asked for."""
-        kept = self._store.get(PAUSED)
-        # Anything else than a plain no is a yes.
-        return not (kept is None or kept is False)
+        return self._consent.paused
 
     @paused.setter
     def paused(self, on: bool) -> None:
-        with self._lock:
-            self._store.set(PAUSED, bool(on))
+        self._consent.paused = on
+        self.recall()
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """The hosts that the user has agreed to, in ASCII, sorted."""
-        kept = self._store.get(CONSENT)
-        return tuple(sorted({host for host in kept if isinstance(host, str)})) if isinstance(kept, list) else ()
+        return self._consent.hosts
 
-    def consent(self, host: str, on: bool) -> None:
-        """The user agrees, or no longer agrees, to send pictures to a host, over whatever port and path.
+    def agree(self, address: str, reach: Reach) -> None:
+        """The user agrees to send pictures to a host that is so far away, by a click.
 
         Raises:
-            AssistantError: this is no host.
+            AssistantError: this is no address.
         """
-        name = host_of(host)
-        with self._lock:
-            others = [one for one in self.hosts if one != name]
-            self._store.set(CONSENT, sorted([*others, name] if on else others))
+        self._consent.agree(address, reach)
 
-    def refuse_if_paused(self, endpoint_host: str, reach: Reach) -> None:
+    def withdraw(self, address: str) -> None:
+        """The user no longer agrees to send pictures to a host."""
+        self._consent.withdraw(address)
+        self.recall()
+
+    def recall(self) -> None:
+        """Stop sending what may not be sent any more. At once."""
+        with self._lock:
+            passages = list(self._passages)
+        for passage in passages:
+            passage.recall()
+
+    def refuse_if_paused(self, address: str, reach: Reach) -> None:
         """Let nothing pass to another computer while sending is paused; the arguments are those of :meth:`prepare`.
 
         Raises:
             AssistantError: it is paused.
         """
-        if self.paused and not _is_here(host_of(endpoint_host) if endpoint_host else "", reach):
-            raise AssistantError(
-                "Sending is paused, so nothing was sent.", hint="Go on sending (Ctrl+Shift+B), and ask again."
-            )
+        self._consent.refuse_if_paused(endpoint_of(address) if address else None, reach)
 
     # What leaves -------------------------------------------------------------------------------------------------
 
     def prepare(
         self,
         pictures: Sequence[Picture],
-        endpoint_host: str,
+        address: str,
         reach: Reach,
         purpose: str = "look",
         *,
@@ -225,48 +182,93 @@ class Outgoing:
 
         Args:
             pictures: what a model is to look at.
-            endpoint_host: who would get them; "" for a model of ours on this computer.
+            address: who would get them; "" for a model of ours on this computer.
             reach: how far that is.
             purpose: what for, for the list of what was sent.
             preview: where the user has not agreed, make ready what would be sent, so that it can be shown.
 
         Raises:
-            ConsentNeeded: the user has not agreed to that host.
+            ConsentNeeded: the user has not agreed to that host as it is now.
             AssistantError: sending is paused, or a picture cannot be made fit to be sent.
         """
-        host = host_of(endpoint_host) if endpoint_host else ""
-        if _is_here(host, reach):
+        endpoint = endpoint_of(address) if address else None
+        if is_here(endpoint, reach):
             return tuple(_coded(_image(picture), picture) for picture in pictures)
-        if not host:
+        if endpoint is None:
             raise AssistantError("It is not known where the pictures would go, so none was sent.")
-
-        def refuse(shown: Sequence[Picture] = ()) -> None:
-            self.refuse_if_paused(host, reach)
-            if host not in self.hosts:
-                raise ConsentNeeded(host, reach, len(pictures), tuple(map(self._fit, shown)))
-
-        refuse(pictures if preview else ())
+        what = "a picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
+        try:
+            self._consent.check(endpoint, reach, what)
+        except ConsentNeeded as needed:
+            if preview:
+                needed.pictures = tuple(map(self._fit, pictures))
+            raise
         fit = tuple(map(self._fit, pictures))
         # It was decided while faces were looked for, perhaps.
-        refuse()
+        self._consent.check(endpoint, reach, what)
         if fit:
-            self._note(host, reach, fit, purpose)
-            # Or while it was noted: rather noted and not sent than sent all the same.
-            refuse()
-            with self._lock:
-                self._sent[host] += len(fit)
-                self._last = Sent(host, fit[-1], self._wall_clock())
+            self._go(endpoint, reach, fit, purpose)
         return fit
 
-    def _note(self, host: str, reach: Reach, fit: tuple[Picture, ...], purpose: str) -> None:
+    def passage(self, pictures: Sequence[Picture], address: str, reach: Reach, purpose: str = "look") -> Passage:
+        """Lets pictures that were prepared, and so noted once, go out; the arguments are those of :meth:`prepare`."""
+        passage = Passage(self, tuple(pictures), endpoint_of(address) if address else None, reach, purpose)
+        with self._lock:
+            self._passages.add(passage)
+        return passage
+
+    def tell(self, words: str, address: str, reach: Reach, purpose: str = "look") -> None:
+        """Let words that were read or seen in pictures go where pictures may, which is noted as if it were done.
+
+        Raises:
+            ConsentNeeded: the user has not agreed to that host as it is now.
+            AssistantError: sending is paused, or it cannot be noted.
+        """
+        endpoint = endpoint_of(address) if address else None
+        if is_here(endpoint, reach):
+            return
+        if endpoint is None:
+            raise AssistantError("It is not known where the words would go, so none was sent.")
+        what = "what was read or seen in pictures"
+        self._consent.check(endpoint, reach, what)
+        self._note(endpoint, reach, 0, len(words.encode()), f"{purpose}, as words")
+        self._consent.check(endpoint, reach, what)
+
+    def go_on(self, passage: Passage, reach: Reach, *, note: bool) -> None:
+        """Let the pictures of a passage be sent to where they would go now; noted where they had not been.
+
+        Raises:
+            AssistantError: they may not, or it cannot be noted.
+        """
+        endpoint = passage.endpoint
+        if is_here(endpoint, reach):
+            return
+        if endpoint is None:
+            raise AssistantError("It is not known where the pictures would go, so none was sent.")
+        self._consent.check(endpoint, reach, "pictures")
+        if note:
+            self._go(endpoint, reach, passage.pictures, f"{passage.purpose}, again")
+
+    def _go(self, endpoint: Endpoint, reach: Reach, fit: tuple[Picture, ...], purpose: str) -> None:
         size = sum(len(picture.jpeg) for picture in fit)
         hashes = tuple(hashlib.sha256(picture.jpeg).hexdigest() for picture in fit)
+        self._note(endpoint, reach, len(fit), size, purpose, hashes)
+        # Decided while it was noted, perhaps: rather noted and not sent than sent all the same.
+        self._consent.check(endpoint, reach, "pictures")
+        with self._lock:
+            self._sent[endpoint.host] += len(fit)
+            self._last = Sent(endpoint.host, fit[-1], self._wall_clock())
+
+    def _note(
+        self, endpoint: Endpoint, reach: Reach, pictures: int, size: int, purpose: str, hashes: tuple[str, ...] = ()
+    ) -> None:
         where = reach.name.lower().replace("_", " ")
+        record = EgressRecord(self._wall_clock(), endpoint.host, where, pictures, size, purpose, hashes)
         try:
-            self._record(EgressRecord(self._wall_clock(), host, where, len(fit), size, purpose, hashes))
+            self._record(record)
         except Exception as error:
             raise AssistantError(
-                f"What is sent cannot be noted ({error}), so no picture was sent.",
+                f"What is sent cannot be noted ({error}), so it was not sent.",
                 hint="See that the disk has room and the event log can be written to.",
             ) from error
 
@@ -298,20 +300,47 @@ class Outgoing:
         return self._last
 
 
-def _is_here(host: str, reach: Reach) -> bool:
-    return reach is Reach.THIS_COMPUTER and (not host or _is_loopback(host))
+class Passage:
+    """Lets the pictures of one request leave this computer: a :class:`~scenescope.models.language.Clearance`.
 
+    Args:
+        outgoing: decides.
+        pictures: as they were prepared.
+        endpoint: where they go; None for this program.
+        reach: how far that was when they were prepared.
+        purpose: what for.
+    """
 
-def _is_loopback(host: str) -> bool:
-    """Whether a host is this computer under any network. RFC 6761, 6.3 for the name."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
+    def __init__(
+        self, outgoing: Outgoing, pictures: tuple[Picture, ...], endpoint: Endpoint | None, reach: Reach, purpose: str
+    ) -> None:
+        self.pictures, self.endpoint, self.purpose = pictures, endpoint, purpose
+        self._outgoing = outgoing
+        self._reach = reach
+        self._asked = False
+        self._stop: Callable[[AssistantError], None] | None = None
+
+    def ask(self, reach: Reach) -> None:
+        """Before the pictures are sent; what was not noted when they were prepared is now.
+
+        Raises:
+            AssistantError: they may not go there, or not any more.
+        """
+        note = self._asked or wider(reach, self._reach)
+        self._asked, self._reach = True, reach
+        self._outgoing.go_on(self, reach, note=note)
+
+    def on_recall(self, stop: Callable[[AssistantError], None]) -> None:
+        """Have it ended once the pictures may not go any more."""
+        self._stop = stop
+
+    def recall(self) -> None:
+        """End it, if the pictures may not go any more."""
+        try:
+            self._outgoing.go_on(self, self._reach, note=False)
+        except AssistantError as why:
+            if self._stop is not None:
+                self._stop(why)
 
 
 def _image(picture: Picture) -> Image:

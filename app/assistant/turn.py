@@ -12,7 +12,14 @@ from scenescope.app.assistant.checks import Facts as Known
 from scenescope.app.assistant.checks import check
 from scenescope.app.assistant.gate import TurnGate
 from scenescope.app.assistant.ledger import Ledger
-from scenescope.app.assistant.looking import evidence_of_pictures, look_result, pictures_for, timed
+from scenescope.app.assistant.looking import (
+    cleared,
+    evidence_of_pictures,
+    look_result,
+    pictures_for,
+    telling,
+    timed,
+)
 from scenescope.app.assistant.message_book import NOT_WHOLE, UNCHECKED, MessageBook
 from scenescope.app.assistant.nearest import Near, told_of
 from scenescope.app.assistant.orders import Order, OrderContext, Unclear, parse_order
@@ -213,7 +220,8 @@ class Turn:
         request = Request(Role.ANSWER, scene, question, asked_before=before)
         if toolbox is None:
             return self._by(self.model, request)
-        gate = TurnGate(toolbox, self._ledger, clean_words=not self._is_suggested)
+        tell = telling(self._parts, self.model)
+        gate = TurnGate(toolbox, self._ledger, clean_words=not self._is_suggested, tell=tell)
         try:
             return self._by(self.model, replace(request, tools=toolbox.specs, call=gate.call), gate=gate)
         finally:
@@ -225,7 +233,8 @@ class Turn:
         pictures = pictures_for(self._parts, looker, "question")
         if self._parts.sampler is not None:
             self._parts.sampler.begin(Reason.QUESTION)
-        return self._by(looker, Request(Role.LOOK, scene, question, pictures=pictures))
+        leave = cleared(self._parts, looker, pictures, "question")
+        return self._by(looker, Request(Role.LOOK, scene, question, pictures=pictures, clearance=leave))
 
     def _by(
         self, model: LanguageModel, request: Request, *, checked: bool = False, gate: TurnGate | None = None
@@ -284,8 +293,12 @@ class Turn:
             ),
         )
         evidence = dict.fromkeys((*whole.evidence, *found.evidence, *evidence_of_pictures(request.pictures)))
+        notes, hint = found.notes, whole.hint
+        if gate is not None and (withheld := gate.withheld) is not None:
+            notes = (f"{whole.author} was not told what was read or seen in pictures. {withheld.user_message}", *notes)
+            hint = hint or withheld.hint
         return self._put(
-            replace(whole, evidence=tuple(evidence)[:MAX_EVIDENCE], notes=found.notes, checked=found.confirmed)
+            replace(whole, evidence=tuple(evidence)[:MAX_EVIDENCE], notes=notes, hint=hint, checked=found.confirmed)
         )
 
     def _wall_s(self, request: Request) -> float | None:

@@ -112,10 +112,12 @@ class Watching:
         sampler = self._parts.sampler
         try:
             # By the time that it is its turn, something else may be in the picture.
-            pictures = pictures_for(self._parts, model, f"watch {hit.rule.name}", at_s=hit.pts_s, may_ask=False)
+            purpose = f"watch {hit.rule.name}"
+            pictures = pictures_for(self._parts, model, purpose, at_s=hit.pts_s, may_ask=False)
             if sampler is not None and not sampler.begin(Reason.WATCH):
                 return replace(whole, notes=(OVER_BUDGET.format(sampler.interval_s),))
-            answer = said_by_looking(self._parts, model, f"{hit.rule.question} Begin with yes or no.", pictures)
+            question = f"{hit.rule.question} Begin with yes or no."
+            answer = said_by_looking(self._parts, model, question, pictures, purpose)
         except ScenescopeError as error:
             return replace(whole, notes=(f"Not confirmed: {error.user_message}",))
         except Exception as error:

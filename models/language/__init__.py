@@ -2,6 +2,7 @@
 
 from scenescope.models.language.base import (
     CallTool,
+    Clearance,
     Description,
     Done,
     Evidence,
@@ -45,6 +46,7 @@ __all__ = [
     "Args",
     "CallTool",
     "Change",
+    "Clearance",
     "Conversation",
     "Description",
     "DiffLine",

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from scenescope.models.errors import AssistantError
 from scenescope.models.language.tools import ToolSpec
 
 __all__ = [
     "CallTool",
+    "Clearance",
     "Description",
     "Done",
     "Evidence",
@@ -128,6 +130,22 @@ CallTool = Callable[[str, Mapping[str, Any]], ToolReply]
 """Call a tool by name with arguments that may be wrong in any way. Never raises; may take a while."""
 
 
+class Clearance(Protocol):
+    """Lets the pictures of one request leave this computer, and may take that back. Any thread."""
+
+    def ask(self, reach: Reach) -> None:
+        """Asked before every time that the pictures are sent, with how far they would go. May wait for the disk.
+
+        Raises:
+            AssistantError: they may not go there, or not any more.
+        """
+        ...
+
+    def on_recall(self, stop: Callable[[AssistantError], None]) -> None:
+        """Call ``stop`` with the reason once the pictures may not go any more; it must be quick."""
+        ...
+
+
 @dataclass(frozen=True)
 class Request:
     """One turn.
@@ -141,6 +159,7 @@ class Request:
         asked_before: for an answer, what the user typed before, oldest first; without the answers, which may hold
             words from the picture.
         pictures: newest last; empty for a provider that does not look.
+        clearance: lets the pictures go to another computer; without it they go to none.
         tools: what may be called.
         call: calls one of them; None when there are none.
     """
@@ -151,6 +170,7 @@ class Request:
     scene_before: Scene | None = None
     asked_before: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    clearance: Clearance | None = None
     tools: tuple[ToolSpec, ...] = ()
     call: CallTool | None = None
 

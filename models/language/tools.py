@@ -45,13 +45,18 @@ class ToolSpec:
 class ToolResult:
     """What a call gave: JSON data for the provider, a sentence for people, and where to look at it.
 
-    ``proves``: claims may rest on it; not on what a model said that it saw.
+    Attributes:
+        proves: claims may rest on it; not on what a model said that it saw.
+        seen: the words in ``value`` that were read or seen in pictures; they leave this computer only as pictures may.
+        without: ``value`` without them; None where nothing is left then.
     """
 
     value: Any
     text: str
     evidence: tuple[Evidence, ...] = ()
     proves: bool = True
+    seen: str = ""
+    without: Any = None
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,9 @@ def events_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+AGREED = [{"host": HOST, "scheme": "http", "reach": "INTERNET"}]
+
+
 def seeing() -> ScriptedModel:
     return ScriptedModel(says("A street."), roles=(Role.LOOK,), reach=Reach.INTERNET, host=HOST)
 
@@ -103,7 +106,7 @@ def test_consent_holds_for_this_run_and_what_was_sent_is_listed(asked: Ask, pict
 
 @pytest.mark.parametrize(
     ("kept", "send_pictures", "sent"),
-    [({CONSENT: [HOST]}, False, True), ({CONSENT: [HOST], PAUSED: True}, False, False), ({PAUSED: True}, True, False)],
+    [({CONSENT: AGREED}, False, True), ({CONSENT: AGREED, PAUSED: True}, False, False), ({PAUSED: True}, True, False)],
 )
 def test_what_was_decided_in_the_window_counts(asked: Ask, picture, environment, kept, send_pictures, sent) -> None:
     settings = Settings.of_user(environment)

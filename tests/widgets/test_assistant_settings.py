@@ -9,6 +9,7 @@ import threading
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QLabel
 
 from scenescope.models import AssistantError
 from scenescope.models.language import Picture, Reach
@@ -18,7 +19,7 @@ from scenescope.widgets.assistant_choices import (
     EndpointFields,
     LocalRow,
     ServerRow,
-    consented_hosts,
+    agreements_of,
     min_interval_s,
     servers_of,
 )
@@ -28,6 +29,10 @@ from scenescope.widgets.assistant_settings import AssistantSettingsDialog
 from scenescope.widgets.settings import MemorySettings
 
 SERVER = {"id": "a", "name": "Box", "url": "http://box:1/v1", "model": "m"}
+AGREED = [
+    {"host": "b.org", "scheme": "https", "reach": "INTERNET"},
+    {"host": "a.org", "scheme": "http", "reach": "YOUR_NETWORK"},
+]
 ROWS = [
     EgressRecord(86_400.0, "api.example.org", "Internet", 2, 2_000, "describe"),
     EgressRecord(0.0, "=cmd()", "Internet", 1, 500, 'look, "closely"'),
@@ -65,7 +70,7 @@ def keys() -> MemoryKeys:
 
 @pytest.fixture
 def settings() -> MemorySettings:
-    return MemorySettings({"assistant.servers": [SERVER], "assistant.consent": ["b.org", "a.org"]})
+    return MemorySettings({"assistant.servers": [SERVER], "assistant.consent": AGREED})
 
 
 @pytest.fixture
@@ -102,7 +107,7 @@ def make_server(qtbot, keys):
 def test_what_is_no_server_is_left_out(kept):
     settings = MemorySettings({"assistant.servers": kept, "assistant.consent": kept})
     assert servers_of(settings) == []
-    assert consented_hosts(settings) == (["x"] if kept == ["x"] else [])
+    assert agreements_of(settings) == []
 
 
 @pytest.mark.parametrize(
@@ -155,9 +160,14 @@ def test_a_removed_server_comes_back_with_its_role(qtbot, dialog, settings, keys
 
 
 def test_consent_is_revoked_and_history_switched_off(dialog, settings):
-    dialog.hosts.setCurrentRow(0)
+    told = []
+    dialog.changed.connect(told.append)
+    texts = [dialog.hosts.item(row).text() for row in range(dialog.hosts.count())]
+    assert texts == ["b.org  ·  internet  ·  encrypted", "a.org  ·  your network  ·  not encrypted"]
+    dialog.hosts.setCurrentRow(1)
     dialog.revoke.click()
-    assert settings.values["assistant.consent"] == ["b.org"]
+    assert settings.values["assistant.consent"] == AGREED[:1]
+    assert told == ["assistant.consent"]
     dialog.history.click()
     assert settings.values["assistant.history"] is False
     dialog.interval.setValue(9)
@@ -305,6 +315,18 @@ def test_consent_is_never_given_by_accident(qtbot, key):
     dialog.yes.click()
     assert accepted == [True]
     dialog.close()
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_what_has_changed_since_a_consent_and_who_can_read_it_is_said(qtbot, readable):
+    change = "nas.lan was on your network when you agreed; now it is on the internet."
+    dialog = ConsentDialog("nas.lan", Reach.INTERNET, readable=readable, change=change)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
+    qtbot.addWidget(dialog)
+    words = " ".join(label.text() for label in dialog.findChildren(QLabel))
+    for text in (words, dialog.accessibleDescription()):
+        assert change in text
+        assert ("not encrypted" in text) is readable
 
 
 def test_csv_is_read_back_and_holds_no_formula():

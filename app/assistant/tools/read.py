@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -30,6 +31,9 @@ DAY_S = 86_400.0
 MOST_LOOK_BACK_S = 30.0
 MAX_TEXT_CHARS = 160
 MAX_PARAM_CHARS = 80
+# What they say was read or seen in pictures. A mark holds what a model said to the question of a watch.
+SEEN_KINDS = (EventKind.CODE, EventKind.TEXT, EventKind.MARK, EventKind.CAPTION)
+WITHHELD = {"withheld": "Words that were read or seen in pictures: the user does not let them leave this computer."}
 MOST_EVIDENCE = 20
 
 Places = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=60)], ...], Field(max_length=20)]
@@ -123,6 +127,9 @@ def read_tools(host: Host, knowledge: Knowledge, look: Look | None) -> list[AppT
                 for hit in hits
             ]  # fmt: skip
             evidence = [knowledge.evidence_at(hit.frame, hit.t_s, hit.track_id, hit.event_id) for hit in hits]
+            seen = [hit.text for hit in hits if hit.text]
+            # That a text was found says what is in it.
+            without = [row for row, hit in zip(rows, hits, strict=True) if not hit.text]
         else:
             events = knowledge.events(
                 _span(knowledge, args), args.kinds, classes_of(knowledge, args.labels), args.zones, args.lines,
@@ -130,7 +137,13 @@ def read_tools(host: Host, knowledge: Knowledge, look: Look | None) -> list[AppT
             )  # fmt: skip
             rows = [_event_row(event) for event in events]
             evidence = [knowledge.evidence(event) for event in events]
-        return ToolResult(rows, f"Found {len(rows)} events.", tuple(evidence))
+            seen = [event.text for event in events if event.text and event.kind in SEEN_KINDS]
+            without = [
+                {name: value for name, value in row.items() if name != "text" or event.kind not in SEEN_KINDS}
+                for row, event in zip(rows, events, strict=True)
+            ]
+        found = ToolResult(rows, f"Found {len(rows)} events.", tuple(evidence))
+        return replace(found, seen="\n".join(seen), without=[*without, WITHHELD]) if seen else found
 
     def zones(_: NoArgs) -> ToolResult:
         drawn = zones_of(host.spec)

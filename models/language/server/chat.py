@@ -10,8 +10,10 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
 from scenescope.models.language.base import (
+    Clearance,
     Done,
     Failed,
     ModelState,
@@ -24,8 +26,8 @@ from scenescope.models.language.base import (
 )
 from scenescope.models.language.server.connection import Connection
 from scenescope.models.language.server.describe import bounded, describe, look, prompt
-from scenescope.models.language.server.endpoint import Endpoint, Location, Lookup, system_lookup
-from scenescope.models.language.server.failures import ServerFailure, Trouble, explain, one_line
+from scenescope.models.language.server.endpoint import Endpoint, Location, Lookup, system_lookup, wider
+from scenescope.models.language.server.failures import NotAllowed, ServerFailure, Trouble, explain, one_line
 from scenescope.models.language.server.limits import Breaker, Limits, paced
 from scenescope.models.language.server.probe import UNASKED, Capabilities, Probe
 from scenescope.models.language.server.running import AsyncRun, run_async
@@ -73,6 +75,8 @@ class ServerModel:
         self._answerer = answerer
         self._lookup = lookup
         self._reach = endpoint.reach_by_name
+        # How far words go. Before a probe found it, the user has just entered it: where it is found first.
+        self._allowed = None if capabilities.problem else capabilities.reach
         self._breaker = Breaker(limits, clock)
         self._options = Options()
         self._lock = threading.Lock()
@@ -108,8 +112,8 @@ class ServerModel:
     def reach(self) -> Reach:
         """How far pictures travel, by the addresses of the host when they were last looked up; at once.
 
-        A name that was not looked up yet counts as the internet. Nothing goes farther than this said when a request
-        began: if the name has come to mean an address farther away, the request fails, and this says so from then on.
+        A name that was not looked up yet counts as the internet. It says where the host is, not what may go there:
+        words go no farther than where a probe found it that the user wished, pictures as ``Request.clearance`` says.
         """
         return self._reach
 
@@ -177,13 +181,19 @@ class ServerModel:
             self._use(found)
             if not found.problem:
                 self._reach = found.reach
+                self._allow(found.reach)
                 self._failure = None
                 self._breaker.succeeded()
 
     def respond(self, request: Request) -> Iterator[StreamEvent]:
         """Answer one request. A request that is made while another is answered, by a tool of that one, is fine."""
-        connection = Connection(self._endpoint, self._limits, self._reach, self._lookup, self._located)
+        clearance = request.clearance if request.pictures else None
+        allowed = Reach.THIS_COMPUTER if request.pictures else self._allowed or Reach.INTERNET
+        ask = partial(self._ask, clearance) if clearance is not None else None
+        connection = Connection(self._endpoint, self._limits, allowed, ask, self._lookup, self._located)
         run = run_async(lambda: self._turn(connection, request), self._explain)
+        if clearance is not None:
+            clearance.on_recall(lambda why: run.cancel(Failed(why.user_message, why.hint)))
         with self._lock:
             self._runs.add(run)
         return self._events(run, Phase.ANSWERING if request.role is Role.ANSWER else Phase.LOOKING)
@@ -239,12 +249,24 @@ class ServerModel:
 
     def _located(self, location: Location) -> None:
         self._reach = location.reach
+        if location.addresses and self._allowed is None:
+            self._allowed = location.reach
+
+    def _ask(self, clearance: Clearance, reach: Reach) -> None:
+        clearance.ask(reach)
+        # Where pictures may go, words may.
+        self._allow(reach)
+
+    def _allow(self, reach: Reach) -> None:
+        if self._allowed is None or wider(reach, self._allowed):
+            self._allowed = reach
 
     def _explain(self, error: Exception) -> Failed:
         explained = explain(error, self._endpoint)
         told = Failed(explained.user_message, explained.hint)
-        self._failure = (explained.trouble if isinstance(explained, ServerFailure) else Trouble.BROKEN, told)
-        self._breaker.failed()
+        if not isinstance(explained, NotAllowed):
+            self._failure = (explained.trouble if isinstance(explained, ServerFailure) else Trouble.BROKEN, told)
+            self._breaker.failed()
         return told
 
     async def _turn(self, connection: Connection, request: Request) -> AsyncGenerator[StreamEvent]:
@@ -266,7 +288,8 @@ class ServerModel:
                 yield event
 
     async def _probe(self) -> None:
-        found = await Probe(self._chosen, limits=self._limits, lookup=self._lookup).ask()
+        allowed = self._allowed or Reach.INTERNET
+        found = await Probe(self._chosen, limits=self._limits, lookup=self._lookup, allowed=allowed).ask()
         self.learn(found)
         self.found_out(found)
 

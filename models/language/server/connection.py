@@ -24,7 +24,10 @@ class Connection:
     Attributes:
         endpoint: who.
         limits: how long it may take, how much it may say.
-        allowed: what the user was shown: no connection goes farther than that, whatever the host's name says by then.
+        allowed: what the user has agreed to: no connection goes farther than that, whatever the host's name says by
+            then.
+        ask: decides in place of ``allowed``: called on a thread before everything that is sent, also when it is sent
+            again, with how far that goes. Raises where it may not.
         lookup: asks for the addresses of a host.
         told_location: called with every location that was found, in the event loop.
     """
@@ -32,6 +35,7 @@ class Connection:
     endpoint: Endpoint
     limits: Limits = field(default_factory=Limits)
     allowed: Reach = Reach.INTERNET
+    ask: Callable[[Reach], None] | None = None
     lookup: Lookup = system_lookup
     told_location: Callable[[Location], None] | None = None
 

@@ -13,7 +13,7 @@ from typing import Any
 from scenescope.models.errors import AssistantError
 from scenescope.models.language.server.endpoint import Endpoint
 
-__all__ = ["ServerFailure", "Trouble", "explain", "from_status", "one_line", "said_by"]
+__all__ = ["NotAllowed", "ServerFailure", "Trouble", "explain", "from_status", "one_line", "said_by"]
 
 MAX_QUOTE_CHARS = 160
 _LOADING = re.compile(r"\bloading\b|warming up|is starting", re.IGNORECASE)
@@ -47,6 +47,10 @@ class Trouble(StrEnum):
     TOO_MUCH = "too much"
     REFUSED = "refused"
     BROKEN = "broken"
+
+
+class NotAllowed(AssistantError):
+    """The user does not let something go to a server, or not any more. That is no failure of the server."""
 
 
 class ServerFailure(AssistantError):

@@ -130,6 +130,7 @@ class Probe:
         told: called at the beginning and the end of every step, from the thread of :meth:`run`.
         limits: of each request.
         lookup: asks for the addresses of a host.
+        allowed: it asks no farther than there; anywhere where it was the user who wished to test it.
         unwanted: looked at every now and then; the probe ends once it says so.
     """
 
@@ -140,12 +141,14 @@ class Probe:
         *,
         limits: Limits = PROBE_LIMITS,
         lookup: Lookup = system_lookup,
+        allowed: Reach = Reach.INTERNET,
         unwanted: Callable[[], bool] | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._told = told or (lambda result: None)
         self._limits = limits
         self._lookup = lookup
+        self._allowed = allowed
         self._unwanted = unwanted
         self._options = Options()
         self._lock = threading.Lock()
@@ -197,7 +200,7 @@ class Probe:
         def located(location: Any) -> None:
             self._found = replace(self._found, reach=location.reach)
 
-        connection = Connection(self._endpoint, self._limits, lookup=self._lookup, told_location=located)
+        connection = Connection(self._endpoint, self._limits, self._allowed, lookup=self._lookup, told_location=located)
         try:
             async with connection.open() as client:
                 await self._step(ProbeStep.CONNECT, self._models(client))

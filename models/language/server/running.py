@@ -51,7 +51,7 @@ class AsyncRun(Iterator[StreamEvent]):
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        self._cancelled = False
+        self._cancelled: Failed | None = None
         self._ended = False
 
     def __next__(self) -> StreamEvent:
@@ -60,17 +60,17 @@ class AsyncRun(Iterator[StreamEvent]):
             raise StopIteration
         self._start()
         event = self._events.get()
-        if self._cancelled:
-            event = STOPPED
+        if self._cancelled is not None:
+            event = self._cancelled
         self._ended = isinstance(event, (Done, Failed))
         return event
 
-    def cancel(self) -> None:
-        """End it: the iterator gives ``Failed(cancelled=True)`` at once, and the connection closes. Any thread."""
+    def cancel(self, said: Failed = STOPPED) -> None:
+        """End it: the iterator gives ``said`` at once, and the connection closes. Any thread."""
         with self._lock:
-            self._cancelled = True
+            self._cancelled = self._cancelled or said
             # Whoever waits is woken now, even if the generator should be slow to let go.
-            self._events.put(STOPPED)
+            self._events.put(said)
             if self._loop is not None and self._task is not None:
                 with suppress(RuntimeError):  # the loop has just closed
                     self._loop.call_soon_threadsafe(self._task.cancel)
@@ -83,7 +83,7 @@ class AsyncRun(Iterator[StreamEvent]):
 
     def _start(self) -> None:
         with self._lock:
-            if self._thread is None and not self._cancelled:
+            if self._thread is None and self._cancelled is None:
                 self._thread = threading.Thread(target=self._run, name="answer", daemon=True)
                 self._thread.start()
 
@@ -97,7 +97,7 @@ class AsyncRun(Iterator[StreamEvent]):
             with self._lock:
                 self._loop = loop
                 self._task = loop.create_task(self._pump())
-                if self._cancelled:
+                if self._cancelled is not None:
                     self._task.cancel()
             with suppress(asyncio.CancelledError):
                 loop.run_until_complete(self._task)

@@ -31,7 +31,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 
     - The host is looked up for every request, and the request goes to one of the addresses that were found, so that a
       name cannot mean one address when it is checked and another when it is used (DNS rebinding). An address farther
-      away than what the user was shown is not connected to.
+      away than what the user has agreed to is not connected to. Whether a request may go is asked for every attempt.
     - Redirects are refused. Replies that are compressed, too long or slow are cut off.
     - A request that could not be sent, or that was answered by 429 or 503, is sent once more after the wait that the
       server asks for.
@@ -107,12 +107,14 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
                 location.problem,
                 hint="Check the spelling of the address and your connection to the network.",
             )
-        if wider(location.reach, self._connection.allowed):
+        if self._connection.ask is not None:
+            await asyncio.to_thread(self._connection.ask, location.reach)
+        elif wider(location.reach, self._connection.allowed):
             raise ServerFailure(
                 Trouble.UNSAFE,
                 f"'{endpoint.host}' is farther away than it was: {location.reach.value[0].lower()}"
                 f"{location.reach.value[1:]}. Nothing was sent.",
-                hint="If that is right, ask again: the badge shows it now.",
+                hint="If that is right, test the connection again in the settings of the assistant.",
             )
         refused: httpx2.TransportError | None = None
         for at, address in enumerate(location.addresses):

@@ -51,6 +51,25 @@ def bench() -> Bench:
     return Bench()
 
 
+@pytest.mark.parametrize(("without", "told"), [([1], [1]), (None, {"error": "Not out of here."})])
+def test_words_from_pictures_are_told_only_with_leave(bench: Bench, without: Any, told: Any):
+    asked: list[tuple[str, str]] = []
+
+    def tell(words: str, name: str) -> None:
+        asked.append((words, name))
+        if len(asked) == 1:
+            raise AssistantError("Not out of here.")
+
+    read = ToolResult([1, "STOP"], "", seen="STOP", without=without)
+    bench.tools = toolbox(bench.host, Knowledge(SceneState, None, lambda: None), lambda question, back_s: read)
+    turn = bench.turn(tell=tell)
+    assert turn.call("look", {"question": "a"}).value == told
+    assert str(turn.withheld) == "Not out of here."
+    assert turn.call("look", {"question": "b"}).value == [1, "STOP"]
+    turn.call("list_zones", {})
+    assert asked == [("STOP", "look")] * 2
+
+
 # Calls of models ---------------------------------------------------------------------------------------------------
 
 

@@ -130,6 +130,55 @@ class TestConsent:
         assert [needed.host for needed in rehearsal.asked_for] == ["vision.example"]
 
 
+class TestTelling:
+    """What a model here has seen, told to one that answers elsewhere."""
+
+    @pytest.fixture
+    def told(self, rehearsal) -> list:
+        """What the answerer is told by the tool; it looks twice."""
+        replies: list = []
+
+        def script(request):
+            replies.extend(request.call("look", {"question": question}).value for question in ("sign?", "car?"))
+            yield from says("I do not know.")(request)
+
+        rehearsal.show_picture()
+        rehearsal.assistant.set_models(ScriptedModel(says("A secret sign.")), ScriptedModel(script, **FAR))
+        return replies
+
+    def rows(self, rehearsal) -> list:
+        rehearsal.log.flush()
+        return [(row.host, row.pictures, row.bytes, row.purpose) for row in rehearsal.log.talk.egress()]
+
+    def test_only_after_the_same_yes_and_it_is_noted(self, rehearsal, told):
+        message = rehearsal.answer(FREE)
+        assert [list(value) for value in told] == [["error"], ["error"]]
+        assert "not agreed" in told[0]["error"]
+        assert (len(rehearsal.asked_for), self.rows(rehearsal)) == (1, []), "asked once a question"
+        assert "was not told what was read or seen" in message.notes[0]
+        assert "Agree" in message.hint
+        told.clear()
+        rehearsal.agrees = True
+        assert rehearsal.answer(FREE).notes[:1] != message.notes[:1]
+        assert told == [{"seen": "A secret sign."}] * 2
+        assert self.rows(rehearsal) == [("vision.example", 0, len("A secret sign."), "look, as words")] * 2
+
+    def test_not_while_paused(self, rehearsal, told):
+        rehearsal.parts.outgoing.agree("vision.example", Reach.INTERNET)
+        rehearsal.parts.outgoing.paused = True
+        message = rehearsal.answer(FREE)
+        assert "paused" in told[0]["error"]
+        assert "paused" in message.notes[0]
+        assert (rehearsal.asked_for, self.rows(rehearsal)) == ([], [])
+
+    def test_to_a_model_here_without_a_question(self, rehearsal, told):
+        rehearsal.parts.outgoing.paused = True
+        rehearsal.assistant._answerer.reach, rehearsal.assistant._answerer.endpoint = Reach.THIS_COMPUTER, None
+        assert rehearsal.answer(FREE).hint == ""
+        assert told == [{"seen": "A secret sign."}] * 2
+        assert self.rows(rehearsal) == []
+
+
 class TestWords:
     def test_they_are_whole_and_prove_nothing(self, rehearsal):
         rehearsal.show_picture(99)

@@ -14,7 +14,7 @@ from scenescope.app.assistant.office_fakes import Talk, click
 from scenescope.models.language import Message, MessageKind, Reach
 from scenescope.models.language.server.chat import ServerModel
 from scenescope.models.language.server.endpoint import Endpoint
-from scenescope.models.language.server.fakes import FaultServer, words
+from scenescope.models.language.server.fakes import STALL, FaultServer, Reply, words
 from scenescope.models.language.server.memory import ProbeMemory
 from scenescope.models.language.server.probe import Capabilities
 from scenescope.models.language.socket_guard import only_loopback
@@ -126,7 +126,7 @@ def test_no_picture_goes_before_a_yes_and_all_that_go_are_listed(talk: Talk, ser
 
 def test_one_key_pauses_and_a_consent_is_taken_back(talk: Talk, server: FaultServer):
     before = len(pictures_in(server))
-    talk.desktop.office.outgoing.consent(HOST, True)
+    talk.desktop.office.outgoing.agree(HOST, Reach.INTERNET)
     talk.press("Ctrl+Shift+B")
     paused = talk.ask(LOOK)
     assert paused.kind is MessageKind.ERROR
@@ -143,3 +143,26 @@ def test_one_key_pauses_and_a_consent_is_taken_back(talk: Talk, server: FaultSer
     settings.close()
     assert asked_and_decided(talk, yes=False).kind is MessageKind.ERROR
     assert len(pictures_in(server)) == before + 1
+
+
+@pytest.mark.parametrize("by", ["key", "settings"])
+def test_what_is_being_sent_is_stopped(talk: Talk, server: FaultServer, by: str):
+    talk.desktop.office.outgoing.agree(HOST, Reach.INTERNET)
+    server.stalled.clear()
+    server.left.clear()
+    server.script(Reply([STALL]))
+    asked = talk.enter(LOOK)
+    talk.until(server.stalled.is_set)
+    if by == "key":
+        talk.press("Ctrl+Shift+B")
+    else:
+        talk.press("Ctrl+Alt+A")
+        settings = talk.dialog(AssistantSettingsDialog)
+        settings.hosts.setCurrentRow(0)
+        settings.revoke.click()
+        settings.close()
+    answer = talk.until(lambda: talk.answer_to(asked))
+    assert ("paused" if by == "key" else "not agreed") in answer.text
+    talk.until(server.left.is_set)
+    talk.desktop.office.outgoing.paused = False
+    server.script(words("A grey wall."))

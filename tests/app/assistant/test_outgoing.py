@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scenescope.app.assistant.outgoing import CONSENT, PAUSED, ConsentNeeded, FaceFinder, Outgoing, host_of
+from scenescope.app.assistant.outgoing import CONSENT, PAUSED, ConsentNeeded, FaceFinder, Outgoing
 from scenescope.app.settings import Settings
 from scenescope.models import AssistantError, ModelMissing
 from scenescope.models.language import Picture, Reach
@@ -58,16 +58,16 @@ def desk(tmp_path: Path) -> Desk:
 def test_nothing_leaves_without_consent_and_it_says_what_would(desk: Desk) -> None:
     with pytest.raises(ConsentNeeded) as caught:
         desk.outgoing.prepare([picture(1), picture(2)], HOST, FAR, preview=True)
-    assert caught.value.user_message == f"You have not agreed to send 2 pictures to {HOST}, so none was sent."
+    assert caught.value.user_message == f"You have not agreed to send 2 pictures to {HOST}, so nothing was sent."
     assert caught.value.hint
     assert (caught.value.host, caught.value.reach) == (HOST, FAR)
     assert [one.frame_index for one in caught.value.pictures] == [1, 2]
     assert desk.noted == []
     assert dict(desk.outgoing.sent) == {}
     assert desk.outgoing.last is None
-    desk.outgoing.consent(HOST, True)
+    desk.outgoing.agree(HOST, FAR)
     assert desk.outgoing.prepare([picture(1), picture(2)], HOST, FAR) == caught.value.pictures
-    desk.outgoing.consent(HOST, False)
+    desk.outgoing.withdraw(HOST)
     with pytest.raises(ConsentNeeded):
         desk.outgoing.prepare([picture(1)], HOST, FAR)
 
@@ -82,21 +82,22 @@ def test_no_face_is_looked_for_in_what_may_not_leave_anyway(tmp_path: Path, paus
     assert looked == []
     assert isinstance(caught.value, ConsentNeeded) is not paused
     if not paused:
-        assert caught.value.user_message == f"You have not agreed to send 2 pictures to {HOST}, so none was sent."
+        assert caught.value.user_message == f"You have not agreed to send 2 pictures to {HOST}, so nothing was sent."
         assert caught.value.pictures == ()
 
 
 @pytest.mark.parametrize(
     ("agreed", "asked", "same"),
     [
-        ("https://vision.example/v1", "vision.example", True),
+        ("https://vision.example/v1", "https://vision.example:8443", True),
+        ("http://vision.example/v1", "https://vision.example", True),
         ("vision.example", "http://VISION.example:8080/other/path", True),
         ("vision.example.", "vision.example", True),
         ("vision.example", "eu.vision.example", False),
         ("vision.example", "vision.example.org", False),
         ("vision.example", "xvision.example", False),
         ("bücher.example", "xn--bcher-kva.example", True),
-        ("https://BÜCHER.example:1/", "bücher.example", True),
+        ("https://BÜCHER.example:1/", "https://bücher.example", True),
         ("\u0430pple.example", "apple.example", False),
         ("192.168.1.5", "http://192.168.1.5:11434/v1", True),
         ("192.168.1.5", "192.168.1.50", False),
@@ -105,7 +106,7 @@ def test_no_face_is_looked_for_in_what_may_not_leave_anyway(tmp_path: Path, paus
     ],
 )
 def test_consent_is_for_a_host_however_it_is_written(desk: Desk, agreed, asked, same) -> None:
-    desk.outgoing.consent(agreed, True)
+    desk.outgoing.agree(agreed, FAR)
     if same:
         assert desk.outgoing.prepare([picture()], asked, NEAR)
     else:
@@ -118,7 +119,7 @@ def test_consent_is_for_a_host_however_it_is_written(desk: Desk, agreed, asked, 
 )
 def test_what_is_no_host_is_refused(desk: Desk, text) -> None:
     with pytest.raises(AssistantError):
-        desk.outgoing.consent(text, True)
+        desk.outgoing.agree(text, FAR)
     assert desk.outgoing.hosts == ()
     with pytest.raises(AssistantError):
         desk.outgoing.prepare([picture()], text, FAR)
@@ -126,18 +127,18 @@ def test_what_is_no_host_is_refused(desk: Desk, text) -> None:
 
 def test_consent_and_pause_outlive_the_program_and_are_shared_with_the_dialog(tmp_path: Path) -> None:
     from scenescope.widgets.assistant_choices import CONSENT as OF_THE_DIALOG
-    from scenescope.widgets.assistant_choices import consented_hosts
+    from scenescope.widgets.assistant_choices import agreements_of
 
     desk = Desk(tmp_path)
-    desk.outgoing.consent(HOST, True)
-    desk.outgoing.consent("b.example", True)
-    desk.outgoing.consent(HOST, True)
+    desk.outgoing.agree(HOST, FAR)
+    desk.outgoing.agree("b.example", FAR)
+    desk.outgoing.agree(HOST, FAR)
     desk.outgoing.paused = True
     again = Desk(tmp_path)
     assert again.outgoing.hosts == ("b.example", HOST)
     assert again.outgoing.paused
     assert OF_THE_DIALOG == CONSENT
-    assert consented_hosts(again.settings) == ["b.example", HOST]
+    assert [(one.host, one.reach) for one in agreements_of(again.settings)] == [("b.example", FAR), (HOST, FAR)]
     # Taken back in the dialog, at once.
     again.settings.set(CONSENT, [])
     again.outgoing.paused = False
@@ -145,7 +146,22 @@ def test_consent_and_pause_outlive_the_program_and_are_shared_with_the_dialog(tm
         again.outgoing.prepare([picture()], HOST, FAR)
 
 
-@pytest.mark.parametrize("kept", [7, "vision.example", {"vision.example": True}, [7, None], [["vision.example"]], True])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        7,
+        HOST,
+        {HOST: True},
+        [7, None],
+        [[HOST]],
+        True,
+        # As earlier versions kept it, without how far the host was.
+        [HOST],
+        [{"host": HOST}],
+        [{"host": HOST, "scheme": "http", "reach": 7}],
+        [{"host": HOST, "scheme": "ftp", "reach": "INTERNET"}],
+    ],
+)
 def test_settings_that_make_no_sense_are_no_consent(desk: Desk, kept) -> None:
     desk.settings.set(CONSENT, kept)
     assert desk.outgoing.hosts == ()
@@ -160,7 +176,7 @@ def test_settings_that_make_no_sense_pause(desk: Desk, kept) -> None:
 
 
 def test_while_paused_nothing_leaves_whatever_was_agreed_to(desk: Desk) -> None:
-    desk.outgoing.consent(HOST, True)
+    desk.outgoing.agree(HOST, FAR)
     desk.outgoing.paused = True
     with pytest.raises(AssistantError, match="paused") as caught:
         desk.outgoing.prepare([picture()], HOST, FAR)
@@ -180,7 +196,7 @@ def test_while_paused_nothing_leaves_whatever_was_agreed_to(desk: Desk) -> None:
 def test_what_is_decided_meanwhile_counts(desk: Desk, late, meanwhile) -> None:
     def decide(moment: str) -> None:
         # On another thread, as the window's: it must not have to wait.
-        act = (lambda: setattr(outgoing, "paused", True)) if late == "pause" else lambda: outgoing.consent(HOST, False)
+        act = (lambda: setattr(outgoing, "paused", True)) if late == "pause" else lambda: outgoing.withdraw(HOST)
         thread = threading.Thread(target=act if moment == meanwhile else lambda: None)
         thread.start()
         thread.join(10)
@@ -191,7 +207,7 @@ def test_what_is_decided_meanwhile_counts(desk: Desk, late, meanwhile) -> None:
         return nobody(image)
 
     outgoing = Outgoing(desk.settings, lambda record: [desk.noted.append(record), decide("it is noted")], faces=look)
-    outgoing.consent(HOST, True)
+    outgoing.agree(HOST, FAR)
     with pytest.raises(AssistantError):
         outgoing.prepare([picture()], HOST, FAR)
     assert (dict(outgoing.sent), outgoing.last) == ({}, None)
@@ -236,7 +252,7 @@ def test_an_unknown_host_elsewhere_gets_nothing(desk: Desk) -> None:
 
 
 def test_what_leaves_is_noted_exactly_before_it_does(desk: Desk) -> None:
-    desk.outgoing.consent(HOST, True)
+    desk.outgoing.agree(HOST, FAR)
     first = desk.outgoing.prepare([picture(1), picture(2)], f"https://{HOST}/v1", FAR, "describe")
     second = desk.outgoing.prepare([picture(3)], HOST, NEAR)
     assert desk.noted == [
@@ -254,7 +270,7 @@ def hashes(pictures: tuple[Picture, ...]) -> tuple[str, ...]:
 
 
 def test_no_pictures_are_no_entry(desk: Desk) -> None:
-    desk.outgoing.consent(HOST, True)
+    desk.outgoing.agree(HOST, FAR)
     assert desk.outgoing.prepare([], HOST, FAR) == ()
     assert desk.noted == []
 
@@ -265,20 +281,20 @@ def test_what_cannot_be_noted_is_not_sent(tmp_path: Path) -> None:
 
     desk = Desk(tmp_path)
     outgoing = Outgoing(desk.settings, full, faces=nobody)
-    outgoing.consent(HOST, True)
-    with pytest.raises(AssistantError, match=r"cannot be noted \(disk full\), so no picture was sent"):
+    outgoing.agree(HOST, FAR)
+    with pytest.raises(AssistantError, match=r"cannot be noted \(disk full\), so it was not sent"):
         outgoing.prepare([picture()], HOST, FAR)
     assert dict(outgoing.sent) == {}
     assert outgoing.last is None
 
 
 def test_many_threads_are_counted_and_noted_exactly(desk: Desk) -> None:
-    desk.outgoing.consent(HOST, True)
+    desk.outgoing.agree(HOST, FAR)
 
     def send(number: int) -> None:
         for turn in range(5):
             desk.outgoing.prepare([picture(number), picture(turn)], HOST, FAR)
-            desk.outgoing.consent(f"h{number}.example", True)
+            desk.outgoing.agree(f"h{number}.example", FAR)
 
     threads = [threading.Thread(target=send, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -297,7 +313,7 @@ def test_many_threads_are_counted_and_noted_exactly(desk: Desk) -> None:
 def test_pictures_are_made_small_and_lose_what_came_with_the_file(desk: Desk, host) -> None:
     from PIL import Image
 
-    desk.outgoing.consent(HOST, True)
+    desk.outgoing.agree(HOST, FAR)
     exif = Image.Exif()
     exif[0x010F], exif[0x9286] = "SecretCam", "secret comment"
     file = io.BytesIO()
@@ -314,7 +330,7 @@ def test_pictures_are_made_small_and_lose_what_came_with_the_file(desk: Desk, ho
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"<svg/>", b"\x00" * 1000])
 def test_a_damaged_picture_keeps_all_of_them_here(desk: Desk, data) -> None:
-    desk.outgoing.consent(HOST, True)
+    desk.outgoing.agree(HOST, FAR)
     with pytest.raises(AssistantError, match="Picture 5 is damaged"):
         desk.outgoing.prepare([picture(), Picture(data, 5, 0.5, (8, 8))], HOST, FAR)
     assert desk.noted == []
@@ -328,7 +344,7 @@ def test_where_faces_cannot_be_looked_for_nothing_leaves(tmp_path: Path, failure
         raise failure
 
     desk = Desk(tmp_path, faces=fail)
-    desk.outgoing.consent(HOST, True)
+    desk.outgoing.agree(HOST, FAR)
     with pytest.raises(AssistantError, match="Faces cannot be looked for, so no picture was sent") as caught:
         desk.outgoing.prepare([picture()], HOST, FAR)
     assert caught.value.hint
@@ -339,7 +355,7 @@ def test_where_faces_cannot_be_looked_for_nothing_leaves(tmp_path: Path, failure
 def test_a_finder_that_tells_nonsense_is_one_that_cannot_look(tmp_path: Path) -> None:
     for nonsense in (np.array([[np.nan, 0, 1, 1]]), np.ones(3), None):
         desk = Desk(tmp_path, faces=lambda image, boxes=nonsense: boxes)
-        desk.outgoing.consent(HOST, True)
+        desk.outgoing.agree(HOST, FAR)
         with pytest.raises(AssistantError, match="Faces cannot be looked for"):
             desk.outgoing.prepare([picture()], HOST, FAR)
 
@@ -347,7 +363,7 @@ def test_a_finder_that_tells_nonsense_is_one_that_cannot_look(tmp_path: Path) ->
 def test_boxes_at_and_beyond_the_border_are_hidden_as_far_as_they_are_in_it(tmp_path: Path) -> None:
     boxes = np.array([[-30, -30, 20, 20], [300, 200, 400, 300], [500, 500, 600, 600], [100, 100, 100, 100]], float)
     desk = Desk(tmp_path, faces=lambda image: boxes)
-    desk.outgoing.consent(HOST, True)
+    desk.outgoing.agree(HOST, FAR)
     (out,) = desk.outgoing.prepare([picture()], HOST, FAR)
     before, after = pixels(picture()).astype(int), pixels(out).astype(int)
     changed = np.abs(after - before).mean(axis=2)
@@ -387,7 +403,7 @@ def test_faces_are_no_faces_any_more(tmp_path: Path, photos: Path, bus: Path, fi
         return boxes[-1]
 
     desk = Desk(tmp_path, faces=find)
-    desk.outgoing.consent(HOST, True)
+    desk.outgoing.agree(HOST, FAR)
     photo = Picture(cv2.imencode(".jpg", image)[1].tobytes(), 0, 0.0, image.shape[1::-1])
     before = pixels(desk.outgoing.prepare([photo], "localhost", HERE)[0])
     sent = pixels(desk.outgoing.prepare([photo], HOST, FAR)[0])
@@ -419,7 +435,7 @@ def test_a_face_is_recognised_no_more(tmp_path: Path, photos: Path, finder: Face
     recognise.load()
     image = cv2.imread(str(photos / "astronaut.png"))
     desk = Desk(tmp_path, faces=finder)
-    desk.outgoing.consent(HOST, True)
+    desk.outgoing.agree(HOST, FAR)
     photo = Picture(cv2.imencode(".png", image)[1].tobytes(), 0, 0.0, (512, 512))
     sent = pixels(desk.outgoing.prepare([photo], HOST, FAR)[0])
     found = find_faces(face, image, 0.5, clip=False)
@@ -437,10 +453,6 @@ def overlap(a: np.ndarray, b: np.ndarray) -> bool:
 def test_the_network_that_is_not_there_keeps_pictures_here(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("scenescope.app.assistant.outgoing.FACE_NETWORK", "not-there")
     desk = Desk(tmp_path, faces=FaceFinder())
-    desk.outgoing.consent(HOST, True)
+    desk.outgoing.agree(HOST, FAR)
     with pytest.raises(AssistantError, match="Faces cannot be looked for"):
         desk.outgoing.prepare([picture()], HOST, FAR)
-
-
-def test_a_host_is_told_in_ascii() -> None:
-    assert host_of("https://BÜCHER.example:8443/v1/chat") == "xn--bcher-kva.example"

@@ -19,6 +19,7 @@ from scenescope.app.assistant.knowledge import Knowledge
 from scenescope.app.assistant.ledger import Ledger
 from scenescope.app.assistant.tools.fakes import FakeHost
 from scenescope.app.assistant.tools.host import NoHost, SourceView
+from scenescope.app.assistant.tools.read import WITHHELD
 from scenescope.app.assistant.tools.registry import Toolbox, toolbox
 from scenescope.models import Detections, EventKind, LogEvent, ScenescopeError
 from scenescope.models.language import Evidence, Risk, ToolResult
@@ -192,6 +193,32 @@ def test_counting_and_finding(run: Run):
     assert [(e.frame_index, e.pts_s, e.track_id) for e in found.evidence] == [(150, 5.0, 2)]
     with pytest.raises(ScenescopeError, match="ends before"):
         run("count_events", kinds=["appear"], start_s=5, end_s=4)
+
+
+SEEN = [
+    LogEvent(EventKind.CAPTION, 2.0, 60, text="A secret car."),
+    LogEvent(EventKind.TEXT, 3.0, 90, text="secret"),
+    LogEvent(EventKind.GAP, 4.0, 120, text="secret no, a jump"),
+]
+
+
+def test_words_from_pictures_are_told_apart(run: Run, tools: Toolbox, log: EventLog):
+    log.add(log.sessions()[0].id, SEEN)
+    newest = run("search_events", limit=20)
+    assert newest.seen == "secret\nA secret car."
+    assert {row["what"]: row.get("text") for row in newest.without if "what" in row} == {
+        "appear": None,
+        "line_cross": None,
+        "caption": None,
+        "text": None,
+        "gap": "secret no, a jump",
+    }
+    assert [row for row in newest.without if "what" not in row] == [WITHHELD]
+    by_words = run("search_events", text="car", limit=20)
+    assert "A secret car." in by_words.seen
+    assert {row["label"] for row in by_words.without[:-1]} == {"car"}, "what was found by such words is not there"
+    only = run("search_events", kinds=["line_cross"])
+    assert (only.seen, only.without) == ("", None)
 
 
 # Moving ------------------------------------------------------------------------------------------------------------

@@ -199,7 +199,8 @@ def test_a_name_that_comes_to_mean_an_address_farther_away_is_not_followed(fault
     fault_server.script(words("Two people."))
     answers = [["127.0.0.1"], ["127.0.0.1"], ["203.0.113.9"], ["127.0.0.1"]]
     endpoint = Endpoint(f"http://rebind.example:{fault_server.port}", "m")
-    model = ServerModel(endpoint, Capabilities(), limits=quick, lookup=lambda host, port: answers.pop(0))
+    found = Capabilities(reach=HERE)
+    model = ServerModel(endpoint, found, limits=quick, lookup=lambda host, port: answers.pop(0))
     assert model.reach is FAR
     assert model.look_up() is HERE
     with only_loopback():
