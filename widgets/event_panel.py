@@ -150,6 +150,7 @@ class EventPanel(QWidget):
 
     def set_log(self, log: EventLog | None, message: str = NO_LOG, hint: str = "") -> None:
         """Show this log; without one, ``message`` and ``hint`` say why."""
+        self._pending = None
         self._leave()
         self.feed.set_log(log)
         self.search.set_log(log)
@@ -241,6 +242,8 @@ class EventPanel(QWidget):
                 self._want(newest)
         if not sessions:
             self.view.say_empty("The event log is empty. Events appear here while a source runs.")
+        if self.feed.wanted_id not in {one.id for one in sessions}:
+            self.feed.refresh()  # Newer than the list, or gone: reading it tells.
 
     @Slot(object)
     def _choose(self, session_id: int | None) -> None:
@@ -250,6 +253,7 @@ class EventPanel(QWidget):
             self._want(session_id)
 
     def _want(self, session_id: int | None) -> None:
+        self._pending = None
         self._leave()
         self.search.set_session(session_id)
         self.feed.want(session_id)
@@ -273,6 +277,7 @@ class EventPanel(QWidget):
             if self._pending is not None:
                 self._pending = None
                 self.notice.say(Level.INFO, "What was kept of that time is not in the event log any more.")
+            self.sessions.choose(None)
             return
         first = self.session is None
         self.session = loaded.session
@@ -356,9 +361,10 @@ class EventPanel(QWidget):
 
     @Slot(object)
     def show_hit(self, hit: SearchHit) -> None:
-        """Go to what a search has found, in its own session."""
+        """Go to what a search has found, in its own session, once that is read; or say why not."""
         if hit.session_id != self.feed.wanted_id:
             self.sessions.choose(hit.session_id)
+        if self.session is None or self.session.id != hit.session_id:
             self._pending = hit
             return
         self.view.focus_on(self.view.find_hit(hit.event_id, hit.track_id))

@@ -58,15 +58,18 @@ class SessionBox(QWidget):
         return self.box.currentIndex() == 0
 
     def show_sessions(self, sessions: Sequence[Session]) -> None:
-        """Offer these."""
+        """Offer these, and keep what was chosen, even if it is not among them."""
         self.sessions = list(sessions)
         kept = self.box.currentData()
         self.box.blockSignals(True)
         while self.box.count() > 1:
             self.box.removeItem(1)
-        for session in self.sessions[:MOST_SHOWN]:
-            self.box.addItem(session_words(session), session.id)
-        self.box.setCurrentIndex(max(self.box.findData(kept), 0) if kept is not None else 0)
+        for number, session in enumerate(self.sessions):
+            if number < MOST_SHOWN or session.id == kept:
+                self.box.addItem(session_words(session), session.id)
+        if kept is not None and self.box.findData(kept) < 0:
+            self.box.addItem(f"Session {kept}", kept)
+        self.box.setCurrentIndex(self.box.findData(kept) if kept is not None else 0)
         self.box.blockSignals(False)
         self._name()
 

@@ -16,7 +16,7 @@ from PySide6.QtTest import QTest
 from scenescope.models import SinkError
 from scenescope.models.log_events import EventKind, LogEvent
 from scenescope.pipelines.events import Counts, StageStats, Stats
-from scenescope.pipelines.log.records import EventQuery, NewSession, SessionKind
+from scenescope.pipelines.log.records import EventQuery, NewSession, SearchHit, SessionKind
 from scenescope.pipelines.log.store import EventLog
 from scenescope.widgets.event_panel import EventPanel
 from scenescope.widgets.timeline_data import Group
@@ -127,6 +127,59 @@ def test_a_session_that_goes_meanwhile_is_left(panel: EventPanel, log: EventLog,
     qtbot.waitUntil(lambda: panel.session is None and not panel.sessions.sessions, timeout=WAIT_MS)
     panel.add_mark("x")
     assert "no session" in panel.notice.message.text()
+
+
+def hit_of(session_id: int) -> SearchHit:
+    return SearchHit(0.0, session_id, 1.0, 25, None, None)
+
+
+@pytest.mark.parametrize("listed_before", [True, False], ids=["listed before", "listed after"])
+def test_what_leads_to_a_session_that_is_gone_says_so(
+    panel: EventPanel, log: EventLog, qtbot: Any, listed_before: bool
+):
+    street = panel.session.id
+    # A list that was asked for before, or one that comes while the session is read, must not take the wish away.
+    if listed_before:
+        panel.feed.list_sessions()
+    panel.show_hit(hit_of(999))
+    if not listed_before:
+        panel._show_list(log.sessions())
+    qtbot.waitUntil(lambda: "not in the event log any more" in panel.notice.message.text(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: panel.session is not None and panel.session.id == street, timeout=WAIT_MS)
+    assert panel.sessions.follows_newest
+
+
+def test_a_session_beyond_the_list_stays_chosen(
+    panel: EventPanel, log: EventLog, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("scenescope.widgets.event_sessions.MOST_SHOWN", 1)
+    street = panel.session.id
+    live = begin(log)
+    qtbot.waitUntil(lambda: panel.session is not None and panel.session.id == live, timeout=WAIT_MS)
+    assert panel.sessions.box.findData(street) < 0
+    with qtbot.waitSignal(panel.frame_requested, timeout=WAIT_MS) as told:
+        panel.show_hit(hit_of(street))
+    assert told.args == [25, 1.0]
+    panel._show_list(log.sessions())
+    assert (panel.session.id, panel.sessions.box.currentData()) == (street, street)
+    assert "street.mp4" in panel.sessions.box.currentText()
+
+
+def test_a_hit_waits_for_its_session_until_another_is_chosen(panel: EventPanel, log: EventLog, qtbot: Any):
+    street = panel.session.id
+    live = begin(log)
+    qtbot.waitUntil(lambda: panel.session is not None and panel.session.id == live, timeout=WAIT_MS)
+    panel.show_hit(hit_of(street))
+    panel.sessions.choose(live)
+    qtbot.waitUntil(lambda: panel.session is not None and panel.session.id == live, timeout=WAIT_MS)
+    with qtbot.assertNotEmitted(panel.frame_requested):
+        panel.sessions.choose(street)
+        qtbot.waitUntil(lambda: panel.session is not None and panel.session.id == street, timeout=WAIT_MS)
+    # One that is wished for while its session is still being read is not lost.
+    panel.sessions.choose(live)
+    panel.sessions.choose(street)
+    with qtbot.waitSignal(panel.frame_requested, timeout=WAIT_MS):
+        panel.show_hit(hit_of(street))
 
 
 def test_events_of_another_film_offer_to_open_it(panel: EventPanel, qtbot: Any):
