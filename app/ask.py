@@ -28,7 +28,7 @@ from scenescope.app.assistant.tools.host import NoHost, no_window, zones_of
 from scenescope.app.assistant.tools.registry import Toolbox, toolbox
 from scenescope.app.assistant.words import vocabulary
 from scenescope.app.progress import Progress
-from scenescope.app.run import EXIT_DONE, RunRequest, pipeline_of, run
+from scenescope.app.run import EXIT_DONE, EXIT_INTERRUPTED, RunRequest, pipeline_of, run
 from scenescope.app.settings import Environment, Settings
 from scenescope.models import SinkError, SourceError, SpecError
 from scenescope.models.language import LanguageModel, Message, MessageKind, Risk
@@ -111,11 +111,11 @@ def ask(request: AskRequest, progress: Progress, interrupted: threading.Event, e
     Args:
         request: what to answer, and about what.
         progress: told how the analysis of a source goes.
-        interrupted: when it is set, the analysis ends soon.
+        interrupted: when it is set, the analysis or the answer ends soon.
         environment: tells where presets, models and what is known of servers are.
 
     Returns:
-        The reply; the exit code where the analysis did not succeed.
+        The reply; the exit code where it was interrupted or the analysis did not succeed.
 
     Raises:
         ScenescopeError: the source, the log, the pipeline or the provider is wrong.
@@ -124,7 +124,7 @@ def ask(request: AskRequest, progress: Progress, interrupted: threading.Event, e
     providers = Providers(Settings.of_user(environment), environment.data_dir / "servers.json")
     model = providers.named(request.provider, request.model)
     if is_event_log(Path(request.source)):
-        return _about_log(request, environment, model)
+        return _about_log(request, interrupted, environment, model)
     return _about_source(request, progress, interrupted, environment, model)
 
 
@@ -139,7 +139,9 @@ def is_event_log(path: Path) -> bool:
         return False
 
 
-def _about_log(request: AskRequest, environment: Environment, model: LanguageModel | None) -> Reply:
+def _about_log(
+    request: AskRequest, interrupted: threading.Event, environment: Environment, model: LanguageModel | None
+) -> Reply | int:
     for option, given in (("--zones", request.zones), ("--max-frames", request.max_frames)):
         if given is not None:
             raise SpecError(f"{option} is for a source, and {request.source} is an event log.", hint="Leave it out.")
@@ -152,7 +154,7 @@ def _about_log(request: AskRequest, environment: Environment, model: LanguageMod
         )
         if _is_order(request.question, knowledge, spec):
             return _refusal(request)
-        return _answered(request, _parts(observer, knowledge, spec), environment, model)
+        return _answered(request, _parts(observer, knowledge, spec), interrupted, environment, model)
 
 
 def _about_source(
@@ -186,7 +188,7 @@ def _about_source(
         )
         parts = _parts(observer, knowledge, spec)
         parts.ring = ring
-        return _answered(request, parts, environment, model)
+        return _answered(request, parts, interrupted, environment, model)
 
 
 def _is_order(question: str, knowledge: Knowledge, spec: PipelineSpec) -> bool:
@@ -235,11 +237,18 @@ def _outgoing(request: AskRequest, environment: Environment, model: LanguageMode
     return outgoing
 
 
-def _answered(request: AskRequest, parts: Parts, environment: Environment, model: LanguageModel | None) -> Reply:
+def _answered(
+    request: AskRequest,
+    parts: Parts,
+    interrupted: threading.Event,
+    environment: Environment,
+    model: LanguageModel | None,
+) -> Reply | int:
     outgoing = parts.outgoing = _outgoing(request, environment, model)
     assistant = Assistant(parts, describer=model, answerer=model)
     try:
-        return Reply(assistant.answer(request.question), request.provider)
+        message = assistant.answer(request.question, interrupted=interrupted)
+        return EXIT_INTERRUPTED if interrupted.is_set() else Reply(message, request.provider)
     finally:
         assistant.close()
         for host, count in outgoing.sent.items():

@@ -299,6 +299,8 @@ def ask(
     with _on_signal(interrupted.set):
         reply = ask_headless(request, Progress(quiet), interrupted, environment)
     if not isinstance(reply, Reply):
+        if interrupted.is_set():
+            print("Interrupted before it was answered.", file=sys.stderr)
         raise typer.Exit(reply)
     print(json.dumps(reply.as_dict(), ensure_ascii=False) if as_json else reply.text())
     raise typer.Exit(reply.exit_code)

@@ -318,7 +318,10 @@ class MainWindow(QMainWindow):
         self.timing.bars.show_stats(stats.stages, titles, info.rate_hz if info else 0.0, stats.copies)
         if picture is not None:
             self.playback_bar.show_position(picture.pts_s, force=True)
-            self.viewport.set_badge("In step" if picture.mode is DisplayMode.IN_STEP else "Newest")
+            how = "In step" if picture.mode is DisplayMode.IN_STEP else "Newest"
+            # What is recorded is said in the status bar, which a presentation does without.
+            recording = self.inspection.recording.strip.brief if self.statusBar().isHidden() else ""
+            self.viewport.set_badge(" · ".join(filter(None, (recording, how))))
         latest = self.engine.latest
         found = latest.latest(Detections) if latest is not None else None
         if found is not None:

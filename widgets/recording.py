@@ -126,6 +126,7 @@ class RecordingStrip(QWidget):
         self.problem.setObjectName("problem")
         self.look_back = QLabel()
         self.look_back.setObjectName("muted")
+        self._seconds = 0.0
         row = QHBoxLayout(self)
         row.setContentsMargins(8, 3, 8, 5)
         row.setSpacing(6)
@@ -133,6 +134,14 @@ class RecordingStrip(QWidget):
             row.addWidget(part, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addStretch(1)
         self.show_status(None, LookBackStatus(False))
+
+    @property
+    def brief(self) -> str:
+        """All of it where there is little room: "● REC 0:12" or "○ Finishing 0:12", and what is wrong; else empty."""
+        if self.word.isHidden():
+            return ""
+        problem = "" if self.problem.isHidden() else f" {self.problem.text()}"
+        return f"{'●' if self._dot.on else '○'} {self.word.text()} {length(self._seconds)}{problem}"
 
     def show_status(self, status: RecordingStatus | None, look_back: LookBackStatus) -> None:
         """Show how it fares; None for no recording."""
@@ -143,6 +152,7 @@ class RecordingStrip(QWidget):
         if at_work and status is not None:
             self._dot.on = status.phase is RecordingPhase.RECORDING
             self._dot.update()
+            self._seconds = status.seconds
             self.word.setText("REC" if self._dot.on else "Finishing")
             self.numbers.setText(f"{length(status.seconds)}  {amount(status.bytes)}")
             self.encoder.setText(f"encoder: {status.encoder}" if status.encoder else "encoder: looking for one")

@@ -112,6 +112,11 @@ class Viewport(QWidget):
         self.empty.show()
         self.update()
 
+    @property
+    def badge(self) -> str:
+        """The word in the corner of the picture."""
+        return self._badge.text
+
     def set_badge(self, text: str) -> None:
         """A word in the corner of the picture: how it is shown."""
         if self._badge.set_text(text):

@@ -21,20 +21,20 @@ class Badge:
     """A word on a dark pill, drawn once and then copied: text is too slow to draw with every picture."""
 
     def __init__(self) -> None:
-        self._text = ""
+        self.text = ""
         self._made: tuple[str, float, QPixmap] | None = None
 
     def set_text(self, text: str) -> bool:
         """Another word; True when it is another."""
-        changed, self._text = text != self._text, text
+        changed, self.text = text != self.text, text
         return changed
 
     def paint(self, painter: QPainter, area: QRectF, ratio: float, font: QFont) -> None:
         """Copy it to the upper right corner of ``area``."""
-        if not self._text:
+        if not self.text:
             return
-        if self._made is None or self._made[:2] != (self._text, ratio):
-            self._made = (self._text, ratio, _pill(self._text, ratio, font))
+        if self._made is None or self._made[:2] != (self.text, ratio):
+            self._made = (self.text, ratio, _pill(self.text, ratio, font))
         pixmap = self._made[2]
         painter.drawPixmap(QPointF(area.right() - pixmap.width() / ratio - MARGIN, area.top() + MARGIN), pixmap)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import traceback
@@ -39,6 +40,7 @@ __all__ = ["MAX_MESSAGES", "Assistant"]
 MAX_QUESTION_CHARS = 500
 MAX_WAITING = 3
 CLOSE_WITHIN_S = 5.0
+LOOK_EVERY_S = 0.1
 REACHES = tuple(Reach)
 
 
@@ -196,8 +198,8 @@ class Assistant:
         """Ask or order something about the scene as it is now."""
         self._begin(text)
 
-    def answer(self, text: str, timeout_s: float | None = None) -> Message:
-        """Ask, and wait for the answer.
+    def answer(self, text: str, timeout_s: float = math.inf, interrupted: threading.Event | None = None) -> Message:
+        """Ask, and wait for the answer; when ``interrupted`` is set, for what was said until then.
 
         Raises:
             AssistantError: it took longer than ``timeout_s``; it is stopped then.
@@ -210,11 +212,15 @@ class Assistant:
             done.set()
 
         self._begin(text, take)
-        if not done.wait(timeout_s):
-            self.stop()
-            raise AssistantError(
-                f"{self.label} took longer than {timeout_s:g} s.", hint="Ask again, or choose another."
-            )
+        until_s = time.monotonic() + timeout_s
+        while not done.wait(min(LOOK_EVERY_S, max(until_s - time.monotonic(), 0.0))):
+            if interrupted is not None and interrupted.is_set():
+                self.stop()
+            elif time.monotonic() >= until_s:
+                self.stop()
+                raise AssistantError(
+                    f"{self.label} took longer than {timeout_s:g} s.", hint="Ask again, or choose another."
+                )
         return found[0]
 
     def _begin(self, text: str, then: Callable[[Message], None] = lambda message: None) -> None:

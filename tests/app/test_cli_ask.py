@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from scenescope.models import EventKind
+from scenescope.models.language.server.endpoint import Endpoint
+from scenescope.models.language.server.fakes import STALL, FaultServer, Reply, chunk, sse
+from scenescope.models.language.server.memory import ProbeMemory
+from scenescope.models.language.server.probe import Capabilities
 from scenescope.pipelines.log.fakes import WATCHED, event
 from scenescope.pipelines.log.store import EventLog
 
@@ -127,3 +134,26 @@ def test_a_log_is_not_changed_by_being_asked(cli: Callable, events_file, tmp_pat
         assert log.talk.conversations() == []
     finally:
         log.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_server_that_keeps_one_waiting_is_left_at_the_first_ctrl_c(environment, events_file):
+    folder = Path(environment["SCENESCOPE_DATA_DIR"])
+    folder.mkdir(parents=True)
+    with FaultServer() as server:
+        ProbeMemory(folder / "servers.json").keep(Endpoint(server.url, "m"), Capabilities(("m",)))
+        server.script(Reply([sse(chunk("Two"), done=False), STALL]))
+        question = [events_file, "why do they hurry so much?", "--provider", server.url, "--model", "m"]
+        command = [sys.executable, "-m", "scenescope.app", "ask", *map(str, question)]
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as asking:
+            try:
+                assert server.stalled.wait(60)
+                asking.send_signal(signal.SIGINT)
+                # By itself it would wait 15 s for the next word.
+                stdout, stderr = asking.communicate(timeout=13)
+            finally:
+                asking.kill()
+    assert (asking.returncode, stdout) == (130, ""), stderr
+    assert stderr == "Interrupted before it was answered.\n"

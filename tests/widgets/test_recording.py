@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialogButtonBox, QMessageBox, QWidget
 
 from scenescope.pipelines import Frame, PipelineSpec, Stage
@@ -200,30 +202,54 @@ def test_damaged_settings_give_the_default(values: dict[str, Any]) -> None:
     assert RecordingWishes.recalled(settings) == RecordingWishes.recalled(MemorySettings())
 
 
+def test_a_presentation_says_over_the_picture_that_it_is_recorded(make_window: Any, qtbot: Any, tmp_path) -> None:
+    settings = MemorySettings({"recording.folder": str(tmp_path / "films"), "recording.parts": ["results"]})
+    window = make_window(settings=settings)
+    window.open_source_text("live")
+    qtbot.waitUntil(lambda: window.viewport.picture is not None, timeout=10_000)
+    QTest.keyClick(window, Qt.Key.Key_F11)
+    window.inspection.recording.toggle("toggle", True)
+    qtbot.waitUntil(lambda: window.viewport.badge.startswith("● REC 0:0"), timeout=10_000)
+    QTest.keyClick(window, Qt.Key.Key_F11)
+    qtbot.waitUntil(lambda: "REC" not in window.viewport.badge, timeout=10_000)
+    assert window.inspection.recording.strip.isVisible()
+    window.inspection.recording.toggle("toggle", False)
+    qtbot.waitUntil(window.inspection.recording.strip.isHidden, timeout=10_000)
+
+
 @pytest.mark.parametrize(
-    ("status", "look_back", "words"),
+    ("status", "look_back", "words", "brief"),
     [
-        (None, LookBackStatus(False), ""),
-        (None, LookBackStatus(True, 12.4, 3_000_000), "last 12 s kept, 3.0 MB"),
+        (None, LookBackStatus(False), "", ""),
+        (None, LookBackStatus(True, 12.4, 3_000_000), "last 12 s kept, 3.0 MB", ""),
         (
             RecordingStatus(RecordingPhase.RECORDING, 127, 48_300_000, encoder="software (libx264)"),
             LookBackStatus(False),
             "REC, 2:07  48.3 MB, encoder: software (libx264)",
+            "● REC 2:07",
         ),
         (
             RecordingStatus(RecordingPhase.RECORDING, 5, 1000, missed=3, encoder="x"),
             LookBackStatus(False),
             "REC, 0:05  1 KB, encoder: x, ! 3 pictures missed",
+            "● REC 0:05 ! 3 pictures missed",
         ),
-        (RecordingStatus(RecordingPhase.ENDED), LookBackStatus(False), ""),
+        (
+            RecordingStatus(RecordingPhase.FINISHING, 61, 1000, encoder="x"),
+            LookBackStatus(False),
+            "Finishing, 1:01  1 KB, encoder: x",
+            "○ Finishing 1:01",
+        ),
+        (RecordingStatus(RecordingPhase.ENDED), LookBackStatus(False), "", ""),
     ],
 )
-def test_the_strip_says_everything_in_words(qtbot, status, look_back, words: str) -> None:
+def test_the_strip_says_everything_in_words(qtbot, status, look_back, words: str, brief: str) -> None:
     strip = RecordingStrip()
     qtbot.addWidget(strip)
     strip.show_status(status, look_back)
     assert strip.accessibleDescription() == words
     assert strip.isHidden() == (not words)
+    assert strip.brief == brief
 
 
 def test_lengths_are_for_people() -> None:
