@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPoint, Slot
@@ -9,8 +10,9 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QInputDialog, QLineEdit, QMenu
 
 from scenescope.models.log_events import LogEvent
+from scenescope.widgets.similar_objects import embedding_of_track
 from scenescope.widgets.timeline_data import Group
-from scenescope.widgets.timeline_hits import Hit
+from scenescope.widgets.timeline_hits import Hit, What
 
 if TYPE_CHECKING:
     from scenescope.widgets.event_panel import EventPanel
@@ -50,7 +52,7 @@ class EventMenu(QObject):
         self.go = self.events.addAction("Go there")
         self.go.triggered.connect(panel.view.jump)
         self.similar = self.events.addAction("Find similar objects")
-        self.similar.triggered.connect(panel.find_similar)
+        self.similar.triggered.connect(self.find_similar)
         self.rename_action = self.events.addAction("Change text of mark…")
         self.rename_action.triggered.connect(self.rename)
         self.remove_action = self.events.addAction("Delete mark")
@@ -69,8 +71,9 @@ class EventMenu(QObject):
         if hit is None:
             self.lanes.popup(at)
             return
-        mark = self._panel.hit_is_mark(hit)
-        self.similar.setVisible(hit.track_id(self._panel.view.data) is not None)
+        data = self._panel.view.data
+        mark = hit.what is What.EVENT and data.columns.words("kind", hit.row) == "mark"
+        self.similar.setVisible(hit.track_id(data) is not None)
         self.rename_action.setVisible(mark)
         self.remove_action.setVisible(mark)
         self.events.popup(at)
@@ -81,6 +84,18 @@ class EventMenu(QObject):
             action.blockSignals(True)
             action.setChecked(group not in hidden)
             action.blockSignals(False)
+
+    @Slot()
+    def find_similar(self) -> bool:
+        """Look for objects like that of the focused event; False when it is about none."""
+        panel = self._panel
+        hit, log, session_id = panel.view.focused, panel.log, panel.feed.wanted_id
+        track_id = hit.track_id(panel.view.data) if hit is not None else None
+        if track_id is None or log is None or session_id is None:
+            return False
+        like = partial(embedding_of_track, log, session_id, track_id, panel.embed)
+        panel.search.find_similar(like, f"object #{track_id}", panel.embed)
+        return True
 
     @Slot()
     def rename(self) -> None:

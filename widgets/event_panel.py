@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
@@ -25,10 +26,10 @@ from scenescope.widgets.event_reader import EventReader
 from scenescope.widgets.event_search import EventSearch
 from scenescope.widgets.event_sessions import SessionBox
 from scenescope.widgets.icons import icon
-from scenescope.widgets.similar_objects import NOT_INSTALLED, embedding_of_track
+from scenescope.widgets.similar_objects import NOT_INSTALLED
 from scenescope.widgets.theme import colours_of
 from scenescope.widgets.timeline_data import TimelineData
-from scenescope.widgets.timeline_hits import Hit, What
+from scenescope.widgets.timeline_hits import What
 from scenescope.widgets.timeline_stats import StageHistory
 from scenescope.widgets.timeline_view import TimelineView
 
@@ -71,6 +72,7 @@ class EventPanel(QWidget):
         self._position: tuple[float, int] | None = None
         self._playing = False
         self._pending: SearchHit | None = None
+        self._marks_wait: list[Callable[[], None]] = []
         self.feed = EventFeed(self)
         self._seeker = EventReader("event-search", self)
         self.marks = EventMarks(self.feed.reader, stack, self)
@@ -171,8 +173,7 @@ class EventPanel(QWidget):
     def set_source(self, names: tuple[str, ...], film: bool, duration_s: float | None) -> None:
         """What is played: as sessions may call it, whether one can move in it, and how long it is."""
         if names != self._names:
-            self.history = StageHistory()
-            self._position = None
+            self.history, self._position, self._marks_wait = StageHistory(), None, []
         self._names, self._film, self._duration_s = names, film, duration_s
         self._show_source()
 
@@ -274,6 +275,7 @@ class EventPanel(QWidget):
     def _show_loaded(self, loaded: Loaded) -> None:
         if loaded.session is None:
             self._leave()
+            self._mark_what_waits()
             if self._pending is not None:
                 self._pending = None
                 self.notice.say(Level.INFO, "What was kept of that time is not in the event log any more.")
@@ -290,6 +292,7 @@ class EventPanel(QWidget):
             self._show_source()
             self.view.fit()
             self.session_changed.emit(loaded.session)
+            self._mark_what_waits()
         if self._pending is not None and self._pending.session_id == loaded.session.id:
             hit, self._pending = self._pending, None
             self.show_hit(hit)
@@ -371,25 +374,22 @@ class EventPanel(QWidget):
         self.view.reveal(hit.t_s)
         self.go_to(hit.frame, hit.t_s)
 
-    def find_similar(self) -> bool:
-        """Look for objects like that of the focused event; False when it is about none."""
-        hit = self.view.focused
-        track_id = hit.track_id(self.view.data) if hit is not None else None
-        if hit is None or track_id is None or self.log is None or self.feed.wanted_id is None:
-            return False
-        like = partial(embedding_of_track, self.log, self.feed.wanted_id, track_id, self.embed)
-        self.search.find_similar(like, f"object #{track_id}", self.embed)
-        return True
-
-    def add_mark(self, text: str = "") -> None:
-        """Mark the frame at which the film is."""
-        if self.log is None or self.session is None:
+    def add_mark(self, text: str = "", at: tuple[float, int] | None = None) -> None:
+        """Mark the frame at which the film is, or that of ``at``; while a session is being read, once that is done."""
+        at = at or self._position
+        if self.session is None and self.feed.wanted_id is not None:
+            self._marks_wait.append(partial(self.add_mark, text, at))
+        elif self.log is None or self.session is None:
             self._warn("There is no session to mark.", "Start a source: its session begins with it.")
-        elif not self.is_open or self._position is None:
+        elif not self.is_open or at is None:
             self._warn("The session that is shown is not of what is played.", "Choose the newest session.")
         else:
-            t_s, frame = self._position
-            self.marks.add(self.log, self.session.id, t_s, frame, text)
+            self.marks.add(self.log, self.session.id, *at, text)
+
+    def _mark_what_waits(self) -> None:
+        waiting, self._marks_wait = self._marks_wait, []
+        for mark in waiting:
+            mark()
 
     def focused_mark(self) -> LogEvent | None:
         """The mark that is focused, with its text; None when another event is, or its text is not known yet."""
@@ -398,10 +398,6 @@ class EventPanel(QWidget):
             return None
         known = self.view.details(int(self.view.data.columns.id[hit.row]))
         return known if known is not None and known.kind == "mark" else None
-
-    def hit_is_mark(self, hit: Hit | None) -> bool:
-        """True when a mark was hit."""
-        return hit is not None and hit.what is What.EVENT and self.view.data.columns.words("kind", hit.row) == "mark"
 
     @Slot(int)
     def _marks_changed(self, session_id: int) -> None:

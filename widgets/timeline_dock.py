@@ -194,7 +194,7 @@ class Timeline(QObject):
         frame = self._engine.latest
         if one is not None and frame is not None:
             self._find_like(one, frame)
-        elif not self.panel.find_similar():
+        elif not self.panel.menu.find_similar():
             self.panel.search.say("Select an object in the picture, or an event of one in the timeline, first.")
 
     def _find_like(self, one: ObjectRef, frame: Frame) -> None:

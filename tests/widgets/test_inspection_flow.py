@@ -174,6 +174,8 @@ def test_closing_in_the_middle_of_everything_loses_nothing(window: MainWindow, q
     qtbot.waitUntil(lambda: panel.session is not None and window.bridge.picture is not None, timeout=WAIT_MS)
     window.actions_["analysis.start"].trigger()
     qtbot.waitUntil(lambda: any(s.kind is SessionKind.ANALYSIS for s in log.sessions()), timeout=WAIT_MS)
+    # While a session is being read, a mark waits for it.
+    qtbot.waitUntil(lambda: panel.session is not None, timeout=WAIT_MS)
     window.actions_["events.mark"].trigger()
     window.close()
     assert log.flush()

@@ -307,6 +307,23 @@ def test_a_mark_needs_a_session_of_what_is_played(panel: EventPanel, log: EventL
     assert marks_of(log, panel.session.id) == ["look here"]
 
 
+def test_a_mark_waits_for_its_session_to_be_read(panel: EventPanel, log: EventLog, qtbot: Any):
+    street = panel.session.id
+    panel.set_position(1.0, 25, playing=True)
+    panel.sessions.choose(begin(log, FILM))
+    panel.sessions.choose(street)
+    assert panel.session is None
+    panel.add_mark("while it is read")
+    panel.set_position(2.0, 50, playing=True)
+    qtbot.waitUntil(lambda: marks_of(log, street) == ["while it is read", "look here"], timeout=WAIT_MS)
+    assert log.events(EventQuery(street, kinds=(EventKind.MARK,)))[0].frame == 25
+    panel.show_hit(hit_of(999))
+    with qtbot.waitSignal(panel.failed, timeout=WAIT_MS) as told:
+        panel.add_mark("of nothing")
+        assert panel.session is None
+    assert told.args[0] == "There is no session to mark."
+
+
 def test_a_mark_that_cannot_be_kept_is_said(panel: EventPanel, log: EventLog, qtbot: Any, monkeypatch):
     def full(session_id: int, event: LogEvent) -> int:
         raise SinkError("The disk is full.", hint="Make room.")
@@ -346,7 +363,7 @@ def test_a_track_in_the_timeline_can_be_chosen(panel: EventPanel, qtbot: Any):
     hit = panel.view.find_hit(None, 3)
     assert hit.what is What.TRACK
     panel.view.focus_on(hit)
-    assert panel.find_similar()
+    assert panel.menu.find_similar()
     qtbot.waitUntil(lambda: bool(panel.search.results.found), timeout=WAIT_MS)
     assert panel.search.results.found[0].hit.track_id % 8 == 3
 
@@ -361,7 +378,7 @@ def test_without_a_log_a_sentence_says_why(make_panel: Callable[..., EventPanel]
     assert not panel.search.isEnabled()
     panel.go_to(1, 1.0)
     panel.add_mark()
-    assert not panel.find_similar()
+    assert not panel.menu.find_similar()
     panel.view.go(1, everywhere=True)
     assert not panel.view.grab().isNull()
 

@@ -1,12 +1,17 @@
-"""Servers to ask: one that does everything wrong, and the real llama.cpp."""
+"""Who is asked: a server that does everything wrong, the real llama.cpp, and a process that is told how to behave."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from scenescope.models.language.local import Limits as LocalLimits
+from scenescope.models.language.local import LocalModel, ModelFolder
+from scenescope.models.language.local.fakes import ByHand
 from scenescope.models.language.server.fakes import FaultServer
 from scenescope.models.language.server.limits import Limits
 from scenescope.models.language.server.llama_fakes import LlamaServer, serve_llama
@@ -61,3 +66,38 @@ def llama_server() -> Iterator[LlamaServer]:
     """llama.cpp on loopback, serving SmolLM2-135M-Instruct; one request at a time, with the key "secret"."""
     with serve_llama() as server:
         yield server
+
+
+@pytest.fixture
+def by_hand() -> ByHand:
+    """A clock that is moved by hand."""
+    return ByHand()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ModelFolder:
+    """Of a model that looks right from outside."""
+    (tmp_path / "config.json").write_text('{"model_type": "idefics3"}', encoding="utf-8")
+    header = b'{"w":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}'
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    return ModelFolder(tmp_path, "SmolVLM-500M", "Apache-2.0", 4, 4)
+
+
+@pytest.fixture
+def make(folder: ModelFolder, by_hand: ByHand) -> Iterator[Callable[..., LocalModel]]:
+    """Make a LocalModel whose process behaves so; see ``fake_child``."""
+    made = []
+
+    def build(behaviour: str = "talks", **changes: object) -> LocalModel:
+        limits = changes.pop("limits", LocalLimits(cancel_s=0.2))
+        command = (sys.executable, "-m", "scenescope.models.language.local.fake_child", behaviour)
+        model = LocalModel(
+            folder, **{"limits": limits, "clock": by_hand, "timer": by_hand.timer, "command": command, **changes}
+        )
+        made.append(model)
+        return model
+
+    yield build
+    for model in made:
+        model.close()
+        assert model.process_id is None
