@@ -26,7 +26,8 @@ from scenescope.models.language.local import Limits, LocalModel, model_folder
 from scenescope.models.language.local.fakes import write_model
 from scenescope.pipelines.scene_state import SceneState
 
-pytestmark = pytest.mark.slow
+# The process gives way to all others: beside other tests it would hardly begin.
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 WAIT_S = 60.0
 
 # Every layer of the network takes a while, so that there is something to stop.
