@@ -238,7 +238,15 @@ class Session:
         self._display.set_guarded(self._is_guarded())
         # Told at once: a stage that hangs delays the change, but not the news that it is wished.
         self._changed()
-        self.flow.between_frames(lambda: self._reconcile(spec))
+
+        def take() -> None:
+            # Edits may come faster than they can be taken, as from a slider: one that only sets what a newer wish sets
+            # anew is left out, or they would hold up the frames. One that switches a stage off and on is none of those.
+            newest = self.spec
+            if newest is spec or _switches_differ(spec, newest):
+                self._reconcile(spec)
+
+        self.flow.between_frames(take)
 
     def retry(self, stage_id: str) -> None:
         """Load a stage anew."""
@@ -432,3 +440,9 @@ class Session:
             if time.monotonic() >= next_stats_s:
                 next_stats_s = time.monotonic() + STATS_EVERY_S
                 self._publish(self.stats())
+
+
+def _switches_differ(older: PipelineSpec, newer: PipelineSpec) -> bool:
+    """True when a stage of both is on in one of them and off in the other."""
+    on = {stage.id: stage.enabled for stage in newer.stages}
+    return any(on.get(stage.id, stage.enabled) is not stage.enabled for stage in older.stages)
