@@ -133,16 +133,14 @@ def hit_of(session_id: int) -> SearchHit:
     return SearchHit(0.0, session_id, 1.0, 25, None, None)
 
 
-@pytest.mark.parametrize("listed_before", [True, False], ids=["listed before", "listed after"])
-def test_what_leads_to_a_session_that_is_gone_says_so(
-    panel: EventPanel, log: EventLog, qtbot: Any, listed_before: bool
-):
+@pytest.mark.parametrize("before", [True, False], ids=["listed before", "listed after"])
+def test_what_leads_to_a_session_that_is_gone_says_so(panel: EventPanel, log: EventLog, qtbot: Any, before: bool):
     street = panel.session.id
     # A list that was asked for before, or one that comes while the session is read, must not take the wish away.
-    if listed_before:
+    if before:
         panel.feed.list_sessions()
     panel.show_hit(hit_of(999))
-    if not listed_before:
+    if not before:
         panel._show_list(log.sessions())
     qtbot.waitUntil(lambda: "not in the event log any more" in panel.notice.message.text(), timeout=WAIT_MS)
     qtbot.waitUntil(lambda: panel.session is not None and panel.session.id == street, timeout=WAIT_MS)
