@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from scenescope.models.language import Reach
+from scenescope.models.language import Reach, wider
 from scenescope.widgets.settings import Settings
 
 __all__ = [
@@ -44,7 +44,6 @@ DEFAULT_INTERVAL_S = 3.0
 # The sampler looks no oftener than the first of these.
 INTERVALS_S = (3.0, 3600.0)
 MOST_SERVERS = 50
-REACHES = tuple(Reach)
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Agreement:
     def covers(self, host: str, scheme: str, reach: Reach) -> bool:
         """Whether that is the same host, no farther away, and not without the protection that there was."""
         same = host == self.host and scheme in (self.scheme, "https")
-        return same and REACHES.index(reach) <= REACHES.index(self.reach)
+        return same and not wider(reach, self.reach)
 
     @property
     def words(self) -> str:

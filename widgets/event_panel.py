@@ -152,7 +152,7 @@ class EventPanel(QWidget):
 
     def set_log(self, log: EventLog | None, message: str = NO_LOG, hint: str = "") -> None:
         """Show this log; without one, ``message`` and ``hint`` say why."""
-        self._pending = None
+        self._pending, self._marks_wait = None, []
         self._leave()
         self.feed.set_log(log)
         self.search.set_log(log)

@@ -31,6 +31,7 @@ from scenescope.models.language import (
     Phase,
     Reach,
     Role,
+    farthest,
 )
 from scenescope.pipelines.log.talk import ActionRecord
 from scenescope.pipelines.watches.sink import WatchHit
@@ -41,7 +42,6 @@ MAX_QUESTION_CHARS = 500
 MAX_WAITING = 3
 CLOSE_WITHIN_S = 5.0
 LOOK_EVERY_S = 0.1
-REACHES = tuple(Reach)
 
 
 class Assistant:
@@ -118,7 +118,7 @@ class Assistant:
     @property
     def reach(self) -> Reach:
         """Where pictures go: the farthest of those who describe and answer."""
-        return max(self._describer.reach, self._answerer.reach, key=REACHES.index)
+        return farthest(self._describer.reach, self._answerer.reach)
 
     @property
     def state(self) -> ModelState:

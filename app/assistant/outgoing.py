@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from scenescope.app.assistant.consent import CONSENT, PAUSED, Consent, ConsentNeeded, endpoint_of, is_here
 from scenescope.models import AssistantError, ScenescopeError
-from scenescope.models.language import Picture, Reach
-from scenescope.models.language.server.endpoint import Endpoint, wider
+from scenescope.models.language import Picture, Reach, wider
+from scenescope.models.language.server.endpoint import Endpoint
 from scenescope.pipelines.log.talk import EgressRecord
 from scenescope.pipelines.look_ring import LONGEST_PX, jpeg_of
 from scenescope.widgets.settings import Settings

@@ -21,7 +21,9 @@ from scenescope.models.language.base import (
     ToolCall,
     ToolReply,
     Usage,
+    farthest,
     media_time,
+    wider,
 )
 from scenescope.models.language.conversation import (
     Change,
@@ -76,6 +78,8 @@ __all__ = [
     "ToolSpec",
     "Undo",
     "Usage",
+    "farthest",
     "media_time",
     "phrase_parts",
+    "wider",
 ]

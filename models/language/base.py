@@ -35,7 +35,9 @@ __all__ = [
     "ToolCall",
     "ToolReply",
     "Usage",
+    "farthest",
     "media_time",
+    "wider",
 ]
 
 
@@ -101,6 +103,19 @@ class Reach(StrEnum):
     THIS_COMPUTER = "This computer: no picture leaves it"
     YOUR_NETWORK = "Your network: pictures leave this computer"
     INTERNET = "Internet: pictures leave your network"
+
+
+_REACHES = tuple(Reach)
+
+
+def farthest(*reaches: Reach) -> Reach:
+    """That with which pictures go farthest."""
+    return max(reaches, key=_REACHES.index)
+
+
+def wider(one: Reach, other: Reach) -> bool:
+    """Whether pictures go farther with ``one`` than with ``other``."""
+    return farthest(other, one) is not other
 
 
 class Scene(Protocol):

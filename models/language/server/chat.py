@@ -23,10 +23,11 @@ from scenescope.models.language.base import (
     Role,
     StreamEvent,
     ToolCall,
+    wider,
 )
 from scenescope.models.language.server.connection import Connection
 from scenescope.models.language.server.describe import bounded, describe, look, prompt
-from scenescope.models.language.server.endpoint import Endpoint, Location, Lookup, system_lookup, wider
+from scenescope.models.language.server.endpoint import Endpoint, Location, Lookup, system_lookup
 from scenescope.models.language.server.failures import NotAllowed, ServerFailure, Trouble, explain, one_line
 from scenescope.models.language.server.limits import Breaker, Limits, paced
 from scenescope.models.language.server.probe import UNASKED, Capabilities, Probe

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from scenescope.models.errors import AssistantError
-from scenescope.models.language.base import Reach
+from scenescope.models.language.base import Reach, farthest
 
-__all__ = ["Endpoint", "Location", "Lookup", "locate", "located", "reach_of", "system_lookup", "wider"]
+__all__ = ["Endpoint", "Location", "Lookup", "locate", "located", "reach_of", "system_lookup"]
 
 MAX_URL_CHARS = 500
 EXAMPLE = "A server on this computer has an address like http://localhost:8080/v1."
@@ -33,12 +33,6 @@ _OWN_NETWORKS = tuple(
 )
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _CALLS = re.compile(r"/(chat/completions|completions|models|embeddings|responses)$")
-_REACHES = tuple(Reach)
-
-
-def wider(one: Reach, other: Reach) -> bool:
-    """Whether pictures go farther with ``one`` than with ``other``."""
-    return _REACHES.index(one) > _REACHES.index(other)
 
 
 def reach_of(address: str) -> Reach:
@@ -92,7 +86,7 @@ def locate(host: str, port: int, lookup: Lookup = system_lookup) -> Location:
     if not addresses:
         unknown = Reach.YOUR_NETWORK if host.endswith(".local") else Reach.INTERNET
         return Location(unknown, (), f"No address is known for '{host}'.")
-    return Location(max(map(reach_of, addresses), key=_REACHES.index), addresses)
+    return Location(farthest(*map(reach_of, addresses)), addresses)
 
 
 async def located(host: str, port: int, lookup: Lookup = system_lookup) -> Location:

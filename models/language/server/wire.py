@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from scenescope.models.language.server.endpoint import located, wider
+from scenescope.models.language.base import wider
+from scenescope.models.language.server.endpoint import located
 from scenescope.models.language.server.failures import ServerFailure, Trouble, from_status, one_line, said_by
 from scenescope.models.language.server.limits import retry_after_s, too_slow
 

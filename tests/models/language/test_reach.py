@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 from scenescope.models.errors import AssistantError
-from scenescope.models.language import Failed, Reach, Request, Role
+from scenescope.models.language import Failed, Reach, Request, Role, wider
 from scenescope.models.language.server.chat import ServerModel
-from scenescope.models.language.server.endpoint import Endpoint, locate, reach_of, wider
+from scenescope.models.language.server.endpoint import Endpoint, locate, reach_of
 from scenescope.models.language.server.fakes import words
 from scenescope.models.language.server.probe import Capabilities
 from scenescope.models.language.socket_guard import only_loopback
